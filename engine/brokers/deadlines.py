@@ -1,0 +1,109 @@
+"""A deadline for every call to a broker.
+
+It ends waits of brokers that await (bridges over sockets, HTTP). A binding that blocks the whole
+process, as MetaTrader 5's does, can only be ended from another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from engine.brokers.port import (
+    AccountState,
+    Answer,
+    Broker,
+    CloseOrder,
+    Deal,
+    PendingOrder,
+    Position,
+    Quote,
+    SymbolSpec,
+)
+from engine.errors import BrokerUnavailable
+from engine.outcomes import Verdict
+
+_T = TypeVar("_T")
+
+CODE_EXCEPTION = -1_000_001
+"""Code of an :class:`Answer` that stands for an exception or a deadline of ours."""
+
+
+class DeadlineBroker:
+    """The same broker with every wait bounded.
+
+    A read past its deadline raises :class:`BrokerUnavailable`; a request past its deadline, or
+    one that raised, is answered UNKNOWN: neither is ever proof of rejection.
+    """
+
+    def __init__(self, broker: Broker, *, read_s: float, send_s: float) -> None:
+        """Wrap ``broker``; deadlines in seconds."""
+        self.inner = broker
+        self._read_s = read_s
+        self._send_s = send_s
+
+    async def _read(self, call: str, reading: Awaitable[_T]) -> _T:
+        try:
+            async with asyncio.timeout(self._read_s):
+                return await reading
+        except TimeoutError as error:
+            raise BrokerUnavailable(f"{call} gave no answer within {self._read_s} s") from error
+
+    async def connect(self) -> AccountState:
+        """Connect, within the send deadline (a login takes its time)."""
+        try:
+            async with asyncio.timeout(self._send_s):
+                return await self.inner.connect()
+        except TimeoutError as error:
+            raise BrokerUnavailable(f"connect gave no answer within {self._send_s} s") from error
+
+    async def disconnect(self) -> None:
+        """Disconnect."""
+        await self._read("disconnect", self.inner.disconnect())
+
+    async def account(self) -> AccountState:
+        """Read the account."""
+        return await self._read("account", self.inner.account())
+
+    async def positions(self, ticket: int | None = None) -> tuple[Position, ...]:
+        """Read positions."""
+        return await self._read("positions", self.inner.positions(ticket))
+
+    async def quote(self, symbol: str) -> Quote:
+        """Read a quote."""
+        return await self._read("quote", self.inner.quote(symbol))
+
+    async def symbol(self, name: str) -> SymbolSpec:
+        """Read a symbol's specification."""
+        return await self._read("symbol", self.inner.symbol(name))
+
+    async def deals_of(self, identifier: int) -> tuple[Deal, ...]:
+        """Read a position's deals."""
+        return await self._read("deals_of", self.inner.deals_of(identifier))
+
+    async def deals_between(self, since_ms: int, until_ms: int) -> tuple[Deal, ...]:
+        """Read a span's deals."""
+        return await self._read("deals_between", self.inner.deals_between(since_ms, until_ms))
+
+    async def pending_orders(self) -> tuple[PendingOrder, ...]:
+        """Read pending orders."""
+        return await self._read("pending_orders", self.inner.pending_orders())
+
+    async def send_close(self, order: CloseOrder) -> Answer:
+        """Send one close."""
+        return await self._send("send_close", self.inner.send_close(order))
+
+    async def cancel_order(self, ticket: int) -> Answer:
+        """Cancel a pending order."""
+        return await self._send("cancel_order", self.inner.cancel_order(ticket))
+
+    async def _send(self, call: str, sending: Awaitable[Answer]) -> Answer:
+        try:
+            async with asyncio.timeout(self._send_s):
+                return await sending
+        except TimeoutError:
+            text = f"{call} gave no answer within {self._send_s} s"
+        except Exception as error:  # noqa: BLE001  # whatever a broker's code raises: fate unknown
+            text = f"{call} raised {type(error).__name__}: {error}"
+        return Answer(Verdict.UNKNOWN, CODE_EXCEPTION, text)

@@ -1,0 +1,345 @@
+"""One account's closes: serial, idempotent, isolated from each other.
+
+The account is the unit of serialisation: at any time at most one of its requests is under way at
+the broker. Reading the deals of a close that is known to be executed does not hold up the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from engine.brokers.deadlines import DeadlineBroker
+from engine.brokers.port import AccountState, Broker, Deal, MarginMode, Position
+from engine.clock import Clock, to_datetime
+from engine.concluding import conclude, evidence_of, refused
+from engine.errors import BrokerError, IdempotencyConflict, WrongAccount
+from engine.idempotency import IdempotencyMap
+from engine.models import CloseEvidence, CloseRequest, CloseResult, PositionRef
+from engine.ordering import in_closing_order
+from engine.outcomes import Outcome
+from engine.patience import Patience
+from engine.policy import ClosingOrder, ClosingPolicy
+from engine.sending import Sender
+from engine.unfinished import UnfinishedClose
+
+_log = logging.getLogger(__name__)
+
+
+class CloseLedger(Protocol):
+    """Where final results go, with what they rest on. Must not block and must not raise."""
+
+    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
+        """Take one final result; called once per position and key."""
+        ...
+
+
+class NoLedger:
+    """Keeps nothing: for an embedding that records results in its own way."""
+
+    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
+        """Drop the result; the caller has it."""
+
+
+class AccountCloser:
+    """Closes positions of one account.
+
+    Not tied to a process or a framework: broker, clock, randomness and ledger are passed in.
+    """
+
+    def __init__(
+        self,
+        user_id: str,
+        broker: Broker,
+        *,
+        clock: Clock,
+        random: Random,
+        policy: ClosingPolicy | None = None,
+        ledger: CloseLedger | None = None,
+        memory: IdempotencyMap | None = None,
+    ) -> None:
+        """Take charge of ``user_id``'s account at ``broker``."""
+        self.user_id = user_id
+        self.policy = policy or ClosingPolicy()
+        self.broker: Broker = DeadlineBroker(
+            broker, read_s=self.policy.read_deadline_s, send_s=self.policy.send_deadline_s
+        )
+        self.memory = memory if memory is not None else IdempotencyMap()
+        self._clock = clock
+        self._ledger: CloseLedger = ledger or NoLedger()
+        self._patience = Patience(
+            clock,
+            random,
+            first_s=self.policy.settle_first_s,
+            longest_s=self.policy.longest_backoff_s,
+        )
+        retries = Patience(
+            clock,
+            random,
+            first_s=self.policy.first_backoff_s,
+            longest_s=self.policy.longest_backoff_s,
+        )
+        self._sender = Sender(self.broker, clock, retries, self.policy)
+        self._turn = asyncio.Lock()
+        self._left: dict[str, tuple[float, float]] = {}
+        self._quiet_until: float | None = None
+
+    def wait_for_predecessor(self) -> None:
+        """Send nothing for one settle window: the life before this one did not end cleanly.
+
+        Its last request may still act at the venue; what it did is seen by reading afterwards.
+        """
+        self._quiet_until = self._clock.monotonic() + self.policy.settle_window_s
+
+    async def close(self, request: CloseRequest) -> CloseResult:
+        """Close one position, or return the answer that its key already has.
+
+        Raises:
+            IdempotencyConflict: the key was used for another ticket or volume.
+            ValueError: the position_id names another position already.
+        """
+        return await (await self._begin(request))
+
+    async def close_each(self, requests: Iterable[CloseRequest]) -> list[CloseResult]:
+        """Close several positions one after another; one's failure never stops another's.
+
+        The deals of one are read while the next is sent. A request that conflicts with an
+        earlier one is a failed result of its own.
+        """
+        begun: list[tuple[CloseRequest, asyncio.Future[CloseResult] | Exception]] = []
+        for request in requests:
+            try:
+                begun.append((request, await self._begin(request)))
+            except (IdempotencyConflict, ValueError) as error:
+                begun.append((request, error))
+        return [
+            refused(request, str(outcome), to_datetime(self._clock.wall_us()))
+            if isinstance(outcome, Exception)
+            else await outcome
+            for request, outcome in begun
+        ]
+
+    async def open_positions(self) -> list[Position]:
+        """Read all open positions, in closing order.
+
+        Raises:
+            BrokerError: the broker did not answer within its retries.
+        """
+        account = await self._account()
+        positions = await self.broker.positions()
+        exposures = {p.ticket: await self._exposure(p) for p in positions}
+        return in_closing_order(
+            positions,
+            self.policy.order,
+            fifo=account.fifo,
+            exposure=lambda p: exposures[p.ticket],
+        )
+
+    async def in_order(self, refs: Sequence[PositionRef]) -> list[PositionRef]:
+        """Bring named positions into closing order; those that are not open come last."""
+        if len(refs) < 2:
+            return list(refs)
+        with suppress(BrokerError):  # each close reads for itself and reports its own trouble
+            rank = {p.ticket: n for n, p in enumerate(await self.open_positions())}
+            return sorted(refs, key=lambda ref: rank.get(ref.ticket, len(rank)))
+        return list(refs)
+
+    async def _exposure(self, position: Position) -> float:
+        if self.policy.order is not ClosingOrder.LARGEST_EXPOSURE:
+            return 0.0
+        spec = await self.broker.symbol(position.symbol)
+        return position.volume * spec.contract_size * position.price_current
+
+    async def _account(self) -> AccountState:
+        """Read the account; an answer that is late gets as long as deals do."""
+        trouble: list[BrokerError] = []
+
+        async def look() -> AccountState | None:
+            try:
+                return await self.broker.account()
+            except WrongAccount:
+                raise
+            except BrokerError as error:
+                trouble[:] = [error]
+                return None
+
+        account = await self._patience.until(look, self.policy.deal_lag_s)
+        if account is None:
+            raise trouble[0]
+        return account
+
+    async def _begin(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
+        """Send what has to be sent; the returned future holds the result once deals are read."""
+        async with self._turn:
+            await self._predecessor_settled()
+            known = self.memory.claim(request)
+            return await self._exchange(request) if known is None else _answer(known)
+
+    async def _predecessor_settled(self) -> None:
+        if self._quiet_until is not None:
+            await self._clock.sleep(max(0.0, self._quiet_until - self._clock.monotonic()))
+            self._quiet_until = None
+
+    async def _exchange(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
+        found = await self._look_up(request)
+        # Another key's close of this position may be executed, its deals still on their way.
+        await self.memory.quiet(found.close.position)
+        known = self.memory.claim(request)
+        if known is not None:
+            return _answer(known)
+        future = self.memory.start(request)
+        try:
+            if found.close.failure is None:
+                await self._work(found)
+            if await self._look_at_deals(found.close):
+                self._finish(found.close)
+            else:
+                task = asyncio.create_task(self._finish_when_deals_show(found.close))
+                task.add_done_callback(lambda done: self._collected(request, done))
+            if found.netting and found.close.attempts:
+                await self._undo_reversal(found.close)
+        except asyncio.CancelledError:
+            self.memory.abandon(request)
+            raise
+        return future
+
+    async def _look_up(self, request: CloseRequest) -> _Found:
+        """Read the position fresh and bind the caller's name to its identifier."""
+        try:
+            account = await self._account()
+            open_now = await self.broker.positions(ticket=request.ticket)
+            position = open_now[0] if open_now else None
+            identifier = position.identifier if position else request.ticket
+            deals: tuple[Deal, ...] = ()
+            if position is None:
+                deals = await self.broker.deals_of(identifier)
+        except BrokerError as error:
+            close = UnfinishedClose(request, self.memory.position_of(request), request.ticket)
+            close.fail(Outcome.NOT_SENT, f"the broker could not be read: {error}")
+            return _Found(close, None, netting=False)
+        if position is not None or deals:
+            self.memory.bind(request, str(identifier))
+        close = UnfinishedClose(request, self.memory.position_of(request), identifier)
+        close.deals = deals
+        left, until = self._left.get(close.position, (0.0, 0.0))
+        if self._clock.monotonic() < until:
+            close.at_most = left
+        if position is not None and account.is_real and not self.policy.allow_live:
+            close.seen_open(position)
+            close.fail(
+                Outcome.NOT_SENT,
+                f"account {account.login} on {account.server} holds real money and "
+                "allow_live is false; set allow_live=true for it to let the engine send orders",
+            )
+        return _Found(close, position, netting=account.margin_mode is MarginMode.NETTING)
+
+    async def _work(self, found: _Found) -> None:
+        close = found.close
+        try:
+            await self._sender.work(close, found.position)
+            if close.attempts:
+                await self._account()  # still the same account? some terminals have switched
+        except WrongAccount as error:
+            close.fail(Outcome.UNKNOWN, f"the terminal changed accounts in mid-close: {error}")
+        except BrokerError as error:
+            if close.failure is None and not close.is_satisfied:
+                close.fail(
+                    Outcome.UNKNOWN if close.attempts else Outcome.NOT_SENT,
+                    f"the broker could not be read: {error}",
+                )
+        except Exception as error:  # noqa: BLE001  # isolation, see below; the result says it
+            # One position's failure, even a bug of ours or of a broker's, never stops another's.
+            _log.exception("close of position %s of %s failed", close.position, self.user_id)
+            close.fail(
+                Outcome.UNKNOWN if close.attempts else Outcome.NOT_SENT,
+                f"{type(error).__name__}: {error}",
+            )
+        if close.at_most is not None:
+            stale_until = self._clock.monotonic() + self.policy.settle_window_s
+            self._left[close.position] = (close.at_most, stale_until)
+
+    async def _undo_reversal(self, close: UnfinishedClose) -> None:
+        """Close what our own order has opened on a netting account, if it met no position.
+
+        A stop that fires between our read and our order makes that happen; no client can
+        exclude it. The new position carries our close tag.
+        """
+        try:
+            open_now = await self.broker.positions()
+        except BrokerError:
+            _log.exception("no read-back after the close of %s on %s", close.position, self.user_id)
+            return
+        for position in open_now:
+            if position.comment != close.tag or position.identifier == close.identifier:
+                continue
+            _log.error(
+                "reversal on %s: the close of position %s opened position %s (%s lots); closing it",
+                self.user_id,
+                close.position,
+                position.identifier,
+                position.volume,
+            )
+            undo = CloseRequest(
+                position_id=position.position_id,
+                ticket=position.ticket,
+                user_id=self.user_id,
+                close_reason=f"reversal of position {close.position}",
+                idempotency_key=f"{close.request.idempotency_key}/reversal",
+                initiator=close.request.initiator,
+                trigger_id=close.request.trigger_id,
+            )
+            if self.memory.claim(undo) is None:
+                await self._exchange(undo)
+
+    async def _look_at_deals(self, close: UnfinishedClose) -> bool | None:
+        """Read the deals once; ``True`` when they account for all that is known to be closed."""
+        if not close.attempts and not close.gone:
+            return True
+        try:
+            close.deals = await self.broker.deals_of(close.identifier)
+        except BrokerError as error:
+            _log.warning("deals of position %s of %s: %s", close.position, self.user_id, error)
+            return None
+        enough = close.deals_cover_executed
+        if close.gone:
+            enough = enough and close.book.is_fully_closed
+        return True if enough else None
+
+    async def _finish_when_deals_show(self, close: UnfinishedClose) -> None:
+        await self._patience.until(lambda: self._look_at_deals(close), self.policy.deal_lag_s)
+        self._finish(close)
+
+    def _collected(self, request: CloseRequest, done: asyncio.Task[None]) -> None:
+        if done.cancelled():
+            self.memory.abandon(request)
+        elif (error := done.exception()) is not None:
+            _log.error("finishing a close of %s failed", self.user_id, exc_info=error)
+            self.memory.fail(request, error)
+
+    def _finish(self, close: UnfinishedClose) -> None:
+        result = conclude(close, to_datetime(self._clock.wall_us()))
+        self._ledger.close_finished(result, evidence_of(close))
+        self.memory.finish(close.request, result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What looking a request up has found."""
+
+    close: UnfinishedClose
+    position: Position | None
+    netting: bool
+
+
+def _answer(known: CloseResult | asyncio.Future[CloseResult]) -> asyncio.Future[CloseResult]:
+    """Make one thing to await of an answer that is there and of one that is coming."""
+    if isinstance(known, asyncio.Future):
+        return asyncio.shield(known)
+    answered: asyncio.Future[CloseResult] = asyncio.get_running_loop().create_future()
+    answered.set_result(known)
+    return answered

@@ -1,0 +1,129 @@
+"""From a finished close to its result: the outcome, the price and the P&L that the deals show."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from engine.brokers.port import Deal
+from engine.identity import is_close_tag
+from engine.models import CloseEvidence, CloseRequest, CloseResult
+from engine.outcomes import Outcome
+from engine.realised import average_price, closed_by, profit_and_loss
+from engine.unfinished import UnfinishedClose
+
+
+def conclude(close: UnfinishedClose, now: datetime) -> CloseResult:
+    """Turn the notes on a close into its one final result."""
+    outcome, error = _outcome(close)
+    success = error is None and outcome in (Outcome.DONE, Outcome.ALREADY_CLOSED, Outcome.PARTIAL)
+    counted, exits = _realised_deals(close, outcome)
+    price = average_price(exits)
+    if price is None and close.executed > 0:
+        # The broker confirmed the fill, but its deals have not shown up in time.
+        price = next((a.price for a in reversed(close.attempts) if a.price > 0), None)
+    return CloseResult(
+        success=success,
+        position_id=close.request.position_id,
+        ticket=close.request.ticket,
+        closed_price=price,
+        pnl=profit_and_loss(counted) if exits else None,
+        close_reason=close.request.close_reason,
+        close_timestamp=now,
+        error_message=error,
+        close_id=close.close_id,
+        outcome=outcome,
+        attempts=len(close.attempts),
+        volume=_volume(close, outcome, exits),
+    )
+
+
+def evidence_of(close: UnfinishedClose) -> CloseEvidence:
+    """Return what the result of ``close`` rests on."""
+    return CloseEvidence(
+        key=close.request.idempotency_key,
+        fingerprint=close.request.fingerprint,
+        initiator=close.request.initiator,
+        trigger_id=close.request.trigger_id,
+        position=close.position,
+        symbol=close.symbol,
+        side=close.side,
+        volume_before=close.volume_before,
+        attempts=tuple(close.attempts),
+        deals=close.deals,
+        closed_by=closed_by(close.book.exits),
+    )
+
+
+def refused(request: CloseRequest, error: str, now: datetime) -> CloseResult:
+    """Make the result of a request that was not taken up: nothing was sent, nothing is final."""
+    return refused_entry(
+        request.position_id, request.ticket, request.close_reason, error=error, now=now
+    )
+
+
+def refused_entry(
+    position_id: object, ticket: object, close_reason: str, *, error: str, now: datetime
+) -> CloseResult:
+    """Make the failed result of an entry of a bulk call that is not even well-formed."""
+    return CloseResult(
+        success=False,
+        position_id=position_id if isinstance(position_id, str) else repr(position_id),
+        ticket=ticket if isinstance(ticket, int) else 0,
+        closed_price=None,
+        pnl=None,
+        close_reason=close_reason,
+        close_timestamp=now,
+        error_message=error,
+        close_id="",
+        outcome=Outcome.NOT_SENT,
+    )
+
+
+def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
+    ours = close.book.tagged(close.tag)
+    if close.failure is not None:
+        if close.failure is not Outcome.UNKNOWN and close.executed > 0:
+            return Outcome.PARTIAL, close.error
+        return close.failure, close.error or close.failure.value
+    whole = close.executed >= close.volume_before > 0
+    if close.is_satisfied and not (close.request.volume is None or whole):
+        return Outcome.PARTIAL, None
+    if close.is_satisfied or (close.gone and ours):
+        return Outcome.DONE, None
+    if close.book.exits and close.book.is_fully_closed:
+        return Outcome.ALREADY_CLOSED, None
+    if close.attempts or close.executed > 0:
+        return Outcome.UNKNOWN, "the position is no longer listed, but no deal shows who closed it"
+    if close.deals:
+        return Outcome.UNKNOWN, "the position is not listed, yet its deals do not add up to closed"
+    return Outcome.NOT_FOUND, (
+        f"ticket={close.request.ticket} is no open position, and the broker has no deals of it"
+    )
+
+
+def _realised_deals(
+    close: UnfinishedClose, outcome: Outcome
+) -> tuple[tuple[Deal, ...], tuple[Deal, ...]]:
+    """Return the deals whose results count, and the exits whose prices do.
+
+    Results of one position's closes add up to the sum over its deals: each close counts its own
+    exits, and the one that ends the position counts what entering cost as well. Exits of others
+    (stop loss, stop-out, by hand) count for the close that finds the position gone.
+    """
+    book = close.book
+    if outcome is Outcome.ALREADY_CLOSED:
+        return close.deals, book.exits
+    ours = book.tagged(close.tag)
+    if outcome is Outcome.DONE:
+        others = tuple(
+            d for d in book.exits if d.comment != close.tag and not is_close_tag(d.comment)
+        )
+        return book.entries + ours + others, ours
+    return ours, ours
+
+
+def _volume(close: UnfinishedClose, outcome: Outcome, exits: tuple[Deal, ...]) -> float:
+    if outcome is Outcome.ALREADY_CLOSED:
+        return 0.0
+    seen = sum(d.volume for d in exits)
+    return round(max(close.executed, seen), 8)

@@ -1,0 +1,96 @@
+"""The engine's configuration: from code, from the environment (``RISK_ENGINE_*``), from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.policy import ClosingOrder, ClosingPolicy
+
+
+class GuardSettings(BaseModel):
+    """Thresholds of the guards, as fractions (0.2 is 20 %)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    drawdown_warning: float = Field(default=0.10, gt=0, le=1)
+    drawdown_critical: float = Field(default=0.20, gt=0, le=1)
+    market_gap: float = Field(default=0.03, gt=0, le=1)
+    market_spread: float = Field(default=0.01, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _warning_comes_first(self) -> GuardSettings:
+        if self.drawdown_warning >= self.drawdown_critical:
+            raise ValueError(
+                f"drawdown_warning={self.drawdown_warning!r} must be below "
+                f"drawdown_critical={self.drawdown_critical!r}"
+            )
+        return self
+
+
+class EngineConfig(BaseSettings):
+    """What an engine is started with.
+
+    Every field can be set in the environment: ``RISK_ENGINE_AUDIT_URL``,
+    ``RISK_ENGINE_GUARDS__DRAWDOWN_CRITICAL`` and so on. Times are seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="RISK_ENGINE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    namespace: str = Field(default="risk-engine", min_length=1)
+    """Ray namespace of the engine's named actors: one engine each."""
+    data_dir: Path = Path("risk-engine-data")
+    """Where the journal lives, and the audit store unless ``audit_url`` says otherwise."""
+    audit_url: str = ""
+    """``duckdb:///path``; a file in ``data_dir`` if empty."""
+    mode: Literal["observe", "enforce"] = "enforce"
+    """``observe`` decides and records everything and sends nothing."""
+    guards: GuardSettings = GuardSettings()
+    order: ClosingOrder = ClosingOrder.LARGEST_LOSS
+    most_attempts: int = Field(default=8, gt=0)
+    position_budget_s: float = Field(default=30.0, gt=0)
+    settle_window_s: float = Field(default=10.0, gt=0)
+    deal_lag_s: float = Field(default=2.0, gt=0)
+    read_deadline_s: float = Field(default=10.0, gt=0)
+    send_deadline_s: float = Field(default=30.0, gt=0)
+    journal_wait_s: float = Field(default=0.25, gt=0)
+    """How long an episode's first order waits for its journal entry before it goes ahead."""
+    poll_interval_s: float = Field(default=0.25, gt=0)
+    """Distance of two looks at an account whose broker has no stream of prices."""
+
+    @property
+    def store_url(self) -> str:
+        """The audit store's URL, with the default filled in."""
+        return self.audit_url or f"duckdb:///{(self.data_dir / 'audit.duckdb').absolute()}"
+
+    @property
+    def journal_path(self) -> Path:
+        """The journal's file."""
+        return (self.data_dir / "journal.sqlite").absolute()
+
+    @property
+    def digest(self) -> str:
+        """Short SHA-256 of the whole configuration, for the records."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def closing_policy(self, *, allow_live: bool = False) -> ClosingPolicy:
+        """Return the limits of a close, as an account's process takes them."""
+        return ClosingPolicy(
+            order=self.order,
+            sends_orders=self.mode == "enforce",
+            allow_live=allow_live,
+            most_attempts=self.most_attempts,
+            position_budget_s=self.position_budget_s,
+            settle_window_s=self.settle_window_s,
+            deal_lag_s=self.deal_lag_s,
+            read_deadline_s=self.read_deadline_s,
+            send_deadline_s=self.send_deadline_s,
+        )

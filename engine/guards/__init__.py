@@ -1,0 +1,1 @@
+"""Guards: each judges one reading and holds no state. One guard a file."""

@@ -1,0 +1,77 @@
+"""What a close realised, read from the broker's deals: the only source for price and P&L."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.brokers.port import ClosedBy, Deal, DealEntry
+from engine.identity import is_close_tag
+
+VOLUME_DUST = 1e-8
+"""Lots below this are rounding noise of binary floats (0.3 - 0.1 is not 0.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DealBook:
+    """All deals of one position, sorted by what they did to it."""
+
+    entries: tuple[Deal, ...]
+    exits: tuple[Deal, ...]
+
+    @classmethod
+    def of(cls, deals: Iterable[Deal]) -> DealBook:
+        """Sort a position's deals into entries and exits."""
+        all_deals = tuple(deals)
+        return cls(
+            tuple(d for d in all_deals if d.entry is DealEntry.IN),
+            tuple(d for d in all_deals if d.entry.is_exit),
+        )
+
+    def tagged(self, tag: str) -> tuple[Deal, ...]:
+        """Return the exits that carry a close tag."""
+        return tuple(d for d in self.exits if d.comment == tag)
+
+    @property
+    def is_fully_closed(self) -> bool:
+        """Whether as much went out as came in (and something did)."""
+        return bool(self.exits) and volume_of(self.exits) >= volume_of(self.entries) - VOLUME_DUST
+
+
+def volume_of(deals: Iterable[Deal]) -> float:
+    """Add up lots."""
+    return math.fsum(d.volume for d in deals)
+
+
+def average_price(deals: Sequence[Deal]) -> float | None:
+    """Return the volume-weighted price; ``None`` without volume.
+
+    A single price, or equal ones, come back exactly, free of the rounding of a division.
+    """
+    prices = {d.price for d in deals if d.volume > 0}
+    if len(prices) == 1:
+        return prices.pop()
+    volume = volume_of(deals)
+    if volume <= 0:
+        return None
+    return math.fsum(d.price * d.volume for d in deals) / volume
+
+
+def profit_and_loss(deals: Iterable[Deal]) -> float:
+    """Add up profit, commission, swap and fee, to the hundredth of the account's currency."""
+    return round(math.fsum(part for d in deals for part in _parts(d)), 2)
+
+
+def _parts(deal: Deal) -> tuple[float, float, float, float]:
+    return deal.profit, deal.commission, deal.swap, deal.fee
+
+
+def closed_by(exits: Sequence[Deal]) -> str:
+    """Say who closed a position, from its last exit."""
+    if not exits:
+        return ""
+    last = exits[-1]
+    if last.closed_by in (ClosedBy.EXPERT, ClosedBy.HAND) and is_close_tag(last.comment):
+        return "risk-engine"
+    return last.closed_by.value

@@ -1,0 +1,64 @@
+"""An account closer over a scripted broker, under virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+import pytest
+
+from engine.closer import PositionCloser
+from engine.closing import AccountCloser
+from engine.models import CloseEvidence, CloseRequest, CloseResult
+from engine.policy import ClosingPolicy
+from tests.scripted_broker import ScriptedBroker
+from tests.virtual_time import VirtualClock
+
+POLICY = ClosingPolicy(most_attempts=5, settle_window_s=10.0, deal_lag_s=2.0)
+
+
+@dataclass
+class Ledger:
+    """Keeps what would be recorded."""
+
+    entries: list[tuple[CloseResult, CloseEvidence]] = field(default_factory=list)
+
+    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
+        self.entries.append((result, evidence))
+
+
+@dataclass
+class Desk:
+    """One account, its broker, its clock and what was recorded."""
+
+    broker: ScriptedBroker
+    clock: VirtualClock
+    ledger: Ledger
+    closer: PositionCloser
+    account: AccountCloser
+
+    async def close(self, ticket: int = 1, key: str | None = None, **more: object) -> CloseResult:
+        return await self.account.close(self.request(ticket, key, **more))
+
+    def request(self, ticket: int = 1, key: str | None = None, **more: object) -> CloseRequest:
+        fields: dict[str, object] = {
+            "position_id": str(ticket),
+            "ticket": ticket,
+            "user_id": "ann",
+            "close_reason": "test",
+            "idempotency_key": key or "",
+            **more,
+        }
+        return CloseRequest(**fields)  # type: ignore[arg-type]  # a test's own free hand
+
+
+def make_desk(policy: ClosingPolicy = POLICY) -> Desk:
+    broker, clock, ledger = ScriptedBroker(), VirtualClock(), Ledger()
+    closer = PositionCloser(clock=clock, random=Random(1), policy=policy)
+    account = closer.attach("ann", broker, ledger=ledger)
+    return Desk(broker, clock, ledger, closer, account)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return make_desk()
