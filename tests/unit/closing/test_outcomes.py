@@ -114,7 +114,7 @@ async def test_an_unknown_that_executes_late_is_not_sent_again(desk: Desk) -> No
     position = desk.broker.add(1)
     desk.broker.script.append(say(Verdict.UNKNOWN, 10012))
     task = asyncio.create_task(desk.close())
-    while desk.clock.seconds < 8.0:
+    while desk.clock.seconds < 8.0:  # noqa: ASYNC110  # virtual time
         await asyncio.sleep(0)
     desk.broker.take_out(position, 1.0, 1.02, desk.broker.sent[0].tag, ClosedBy.EXPERT)
     result = await task

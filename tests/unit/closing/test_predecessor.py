@@ -242,7 +242,7 @@ async def test_a_bad_argument_is_named_with_its_value(
 
 
 async def test_an_unknown_account_is_an_error_not_an_empty_success(desk: Desk) -> None:
-    with pytest.raises(UnknownAccount, match="'bob'.*attached: ann"):
+    with pytest.raises(UnknownAccount, match=r"'bob'.*attached: ann"):
         await desk.closer.close_all_positions("bob", "test")
 
 

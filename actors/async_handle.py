@@ -1,0 +1,195 @@
+"""The engine's handle for asyncio: the same surface as :class:`actors.handle.RiskEngine`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+from ray.exceptions import RayActorError, RayTaskError
+
+from actors.calls import Call, EngineCalls, durable_bulk
+from actors.handle import RiskEngine, cause_of
+from actors.links import ActorLost
+from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
+from audit.queries import RecordQuery
+from audit.records import AuditRecord
+from engine.brokers.account_spec import AccountSpec
+from engine.config import EngineConfig
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger
+from engine.requests import full_close, partial_close, triggered_close
+
+_T = TypeVar("_T")
+
+
+class AsyncRiskEngine:
+    """A running engine, with awaitable calls; each does what its namesake of the other does.
+
+    Cancelling an await does not cancel what the engine does.
+    """
+
+    def __init__(self, calls: EngineCalls, *, owns_ray: bool) -> None:
+        """Use :meth:`start` or :meth:`attach`."""
+        self.calls = calls
+        self._owns_ray = owns_ray
+
+    @classmethod
+    async def start(
+        cls,
+        config: EngineConfig | None = None,
+        *,
+        address: str | None = None,
+        namespace: str | None = None,
+    ) -> Self:
+        """Start an engine; see :meth:`RiskEngine.start`."""
+        engine = await asyncio.to_thread(
+            RiskEngine.start, config, address=address, namespace=namespace
+        )
+        return cls(engine.calls, owns_ray=engine._owns_ray)
+
+    @classmethod
+    async def attach(cls, *, namespace: str = "risk-engine", address: str | None = None) -> Self:
+        """Get hold of an engine that runs; see :meth:`RiskEngine.attach`."""
+        engine = await asyncio.to_thread(RiskEngine.attach, namespace=namespace, address=address)
+        return cls(engine.calls, owns_ray=engine._owns_ray)
+
+    async def add_account(self, spec: AccountSpec) -> Activated:
+        """Add an account."""
+        return (await self._get(self.calls.add_accounts([spec])))[0]
+
+    async def add_accounts(self, specs: Sequence[AccountSpec]) -> list[Activated]:
+        """Add several accounts."""
+        return await self._get(self.calls.add_accounts(specs))
+
+    async def remove_account(self, user_id: str) -> None:
+        """Let go of an account."""
+        await self._get(self.calls.remove_account(user_id))
+
+    async def accounts(self) -> list[str]:
+        """Name the accounts."""
+        return await self._get(self.calls.accounts())
+
+    async def submit(self, trigger: GuardTrigger) -> str:
+        """Open an episode."""
+        return (await self._get(self.calls.submit([trigger])))[0]
+
+    async def submit_many(self, triggers: Sequence[GuardTrigger]) -> list[str]:
+        """Open several episodes at once."""
+        return await self._get(self.calls.submit(triggers))
+
+    async def result(self, trigger_id: str, timeout: float | None = None) -> BulkCloseResult:
+        """Wait for an episode's end and return its results."""
+        (report,) = await self._get(self.calls.reports([trigger_id]), timeout)
+        return durable_bulk(report.results, report.durable)
+
+    async def reports(
+        self, trigger_ids: Sequence[str], timeout: float | None = None
+    ) -> list[EpisodeReport]:
+        """Wait for episodes to end and return their reports."""
+        return await self._get(self.calls.reports(trigger_ids), timeout)
+
+    async def close_position(
+        self,
+        position_id: str,
+        ticket: int,
+        user_id: str,
+        close_reason: str,
+        close_price: float | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> CloseResult:
+        """Close one position."""
+        request = full_close(
+            position_id, ticket, user_id, close_reason, close_price, idempotency_key
+        )
+        return await self._get(self.calls.close(request))
+
+    async def close_partial(
+        self,
+        position_id: str,
+        ticket: int,
+        user_id: str,
+        volume: float,
+        close_reason: str,
+        close_price: float | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> CloseResult:
+        """Close a part of a position."""
+        request = partial_close(
+            position_id, ticket, user_id, volume, close_reason, close_price, idempotency_key
+        )
+        return await self._get(self.calls.close(request))
+
+    async def close_all_positions(
+        self,
+        user_id: str,
+        close_reason: str,
+        positions: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> BulkCloseResult:
+        """Close given positions, or all that are open."""
+        call = self.calls.close_all(user_id, close_reason, positions, idempotency_key)
+        return await self._get(call)
+
+    async def close_position_if_triggered(
+        self,
+        position_id: str,
+        trigger_reason: str,
+        guard_type: str,
+        user_id: str,
+        position_data: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+    ) -> CloseResult:
+        """Close one position because a guard has tripped."""
+        request = triggered_close(
+            position_id, trigger_reason, guard_type, user_id, position_data, idempotency_key
+        )
+        return await self._get(self.calls.close(request))
+
+    async def watch(self, user_ids: Sequence[str] | None = None) -> None:
+        """Let the guards watch these accounts, or all."""
+        await self._get(self.calls.watch(user_ids))
+
+    async def unwatch(self, user_ids: Sequence[str] | None = None) -> None:
+        """Stop the guards of these accounts, or of all."""
+        await self._get(self.calls.unwatch(user_ids))
+
+    async def watched_out(self, timeout: float | None = None) -> list[str]:
+        """Wait until no account is watched any more."""
+        return await self._get(self.calls.watched_out(), timeout)
+
+    async def book(self, user_id: str) -> AccountBook:
+        """Read an account's positions and deals from its broker."""
+        return (await self._get(self.calls.books([user_id])))[0]
+
+    async def records(self, query: RecordQuery | None = None) -> list[AuditRecord]:
+        """Read audit records."""
+        return await self._get(self.calls.records(query or RecordQuery()))
+
+    async def count_records(self) -> int:
+        """Count audit records."""
+        return await self._get(self.calls.count_records())
+
+    async def verify_records(self) -> str | None:
+        """Check every hash chain."""
+        return await self._get(self.calls.verify_records())
+
+    async def status(self) -> EngineStatus:
+        """Describe the engine at this moment."""
+        return await self._get(self.calls.status())
+
+    async def shutdown(self) -> None:
+        """End cleanly."""
+        await asyncio.to_thread(RiskEngine(self.calls, owns_ray=self._owns_ray).shutdown)
+
+    async def _get(self, call: Call[_T], timeout: float | None = None) -> _T:
+        try:
+            async with asyncio.timeout(timeout):
+                return call.read(await call.ref)
+        except RayTaskError as error:
+            raise cause_of(error) from None
+        except RayActorError as error:
+            raise ActorLost(str(error)) from error

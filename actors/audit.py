@@ -1,0 +1,85 @@
+"""The audit actor: the one process that owns the journal and the store.
+
+A plain class: :mod:`actors.placement` makes it remote, with one thread for appending and one for
+reading, so that a long query never holds up a record.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from audit.chain import SealedRecord
+from audit.ledger import AuditLedger
+from audit.queries import RecordQuery
+from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
+from audit.records import AuditRecord
+
+
+class AuditActor:
+    """Journal, store and the filling of one from the other, behind calls.
+
+    Both are opened at the first call, and not when the actor is made, so that what prevents it
+    reaches the caller as the error that it is.
+
+    Args:
+        journal: the journal's file.
+        store_url: the store, ``duckdb:///path``.
+    """
+
+    def __init__(self, journal: Path, store_url: str) -> None:
+        """Know what to open."""
+        self._journal = journal
+        self._store_url = store_url
+        self._opening = threading.Lock()
+        self._opened: AuditLedger | None = None
+
+    @property
+    def _ledger(self) -> AuditLedger:
+        with self._opening:
+            if self._opened is None:
+                self._opened = AuditLedger(self._store_url, self._journal)
+            return self._opened
+
+    def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+        """Put records on disk, in the journal."""
+        return self._ledger.append(batch)
+
+    def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
+        """Number new lives, durably."""
+        return self._ledger.open_streams(owners)
+
+    def open_episodes(self) -> tuple[OpenEpisode, ...]:
+        """List episodes that were accepted and not finished."""
+        return self._ledger.open_episodes()
+
+    def records(self, query: RecordQuery) -> list[AuditRecord]:
+        """Read acknowledged records."""
+        return list(self._ledger.records(query))
+
+    def count(self) -> int:
+        """Count acknowledged records."""
+        return self._ledger.count()
+
+    def verify(self) -> str | None:
+        """Check every chain; returns the first problem in words."""
+        problem = self._ledger.verify().problem
+        return None if problem is None else str(problem)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until the store holds all that was acknowledged; whether it does."""
+        return self._ledger.drain(timeout_s)
+
+    def status(self) -> Mapping[str, Any]:
+        """Report backlog, lag and troubles."""
+        return asdict(self._ledger.status())
+
+    def close(self) -> None:
+        """Drain, checkpoint and close."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None

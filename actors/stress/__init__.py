@@ -1,0 +1,1 @@
+"""Stress: a mass liquidation from the first price to the verdict, on real actors."""

@@ -1,0 +1,221 @@
+"""One stress run, from the first price to the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid5
+
+from actors.handle import RiskEngine
+from actors.messages import AccountBook, EpisodeReport
+from actors.stress.plan import SHARED_PRICES, StressPlan
+from actors.stress.progress import RunView
+from actors.stress.summary import Spread, Summary
+from actors.stress.verifying import BookFindings, compare, read_books
+from audit.queries import LARGEST_LIMIT, RecordQuery
+from audit.records import AuditRecord, EventType, Status
+from engine.config import EngineConfig
+from engine.models import GuardTrigger, GuardType
+
+_TRIGGERS = UUID("7d4ff1a6-8a3a-5d4b-9c06-4e61d2a4c0de")
+_GLANCE_S = 0.2
+"""Wall seconds between two looks of the live view."""
+
+
+@dataclass(frozen=True, slots=True)
+class StressOutcome:
+    """A run's figures and what they were made from."""
+
+    summary: Summary
+    plan: StressPlan
+    episodes: Sequence[EpisodeReport]
+    closes: Sequence[AuditRecord]
+    accepted: Sequence[AuditRecord]
+
+
+def run_stress(plan: StressPlan, folder: Path, view: RunView) -> StressOutcome:
+    """Start an engine, let the plan happen to it, and verify what it did.
+
+    An interrupt (Ctrl-C) while the guards watch or positions are closed ends the watching, lets
+    what has begun finish, and is told in the summary; a second one ends at once.
+
+    Args:
+        plan: what happens.
+        folder: where journal and store are kept; exists.
+        view: who is told on the way.
+
+    Raises:
+        RiskEngineError: the engine could not be started or lost an actor for good.
+    """
+    options = plan.options
+    config = EngineConfig(
+        namespace=f"stress-{folder.name}-{time.time_ns():x}",
+        data_dir=folder,
+        audit_url=options.audit or "",
+        mode="enforce",
+    )
+    view.phase("starting Ray and the engine")
+    with RiskEngine.start(config) as engine:
+        engine.share(SHARED_PRICES, plan.prices)
+        view.phase(f"arming {options.accounts} accounts")
+        began = time.monotonic()
+        engine.add_accounts(plan.specs())
+        arming_s = time.monotonic() - began
+        interrupted = False
+        try:
+            view.phase(_what_happens(plan))
+            _let_it_happen(engine, plan, view)
+        except KeyboardInterrupt:
+            interrupted = True
+            view.phase("interrupted: finishing what has begun")
+            engine.unwatch()
+        view.phase("verifying store against book")
+        accepted = engine.records(_every(EventType.TRIGGER_ACCEPTED))
+        trigger_ids = [r.trigger_id for r in accepted if r.trigger_id is not None]
+        episodes = engine.reports(trigger_ids)
+        closes = engine.records(_every(EventType.POSITION_CLOSED))
+        books = [engine.book(user_id) for user_id in engine.accounts()]
+        chain_problem = engine.verify_records()
+        stored = engine.count_records()
+    summary = _summary(
+        plan,
+        arming_s=arming_s,
+        episodes=episodes,
+        closes=closes,
+        books=books,
+        stored=stored,
+        chain_problem=chain_problem,
+        interrupted=interrupted,
+    )
+    return StressOutcome(summary, plan, episodes, closes, accepted)
+
+
+def _every(kind: EventType) -> RecordQuery:
+    return RecordQuery(event_types=(kind,), limit=LARGEST_LIMIT)
+
+
+def _what_happens(plan: StressPlan) -> str:
+    if plan.options.trigger == "all":
+        return "every account is triggered at the worst moment"
+    return f"replaying {len(plan.prices):,} ticks of {plan.prices.symbol}"
+
+
+def _let_it_happen(engine: RiskEngine, plan: StressPlan, view: RunView) -> None:
+    if plan.options.trigger == "all":
+        ids = engine.submit_many(_triggers(plan))
+        while True:
+            view.show(engine.status())
+            try:
+                engine.reports(ids, timeout=_GLANCE_S)
+            except TimeoutError:
+                continue
+            break
+    else:
+        engine.watch()
+        while True:
+            view.show(engine.status())
+            try:
+                engine.watched_out(timeout=_GLANCE_S)
+            except TimeoutError:
+                continue
+            break
+    view.show(engine.status())
+
+
+def _triggers(plan: StressPlan) -> list[GuardTrigger]:
+    """Make one critical trigger an account, with ids that a repetition of the run has, too."""
+    now = datetime.now(UTC)
+    tick = plan.prices.tick(plan.prices.lowest())
+    return [
+        GuardTrigger(
+            user_id=account.user_id,
+            guard=GuardType.OPERATOR,
+            reason=f"stress: everything at the worst moment of {plan.prices.source}",
+            trigger_id=str(uuid5(_TRIGGERS, f"{plan.options.seed}/{account.user_id}")),
+            triggered_at=now,
+            inputs={
+                "ticks": [
+                    {
+                        "symbol": plan.prices.symbol,
+                        "bid": tick.bid,
+                        "ask": tick.ask,
+                        "time_ms": tick.time_ms,
+                    }
+                ]
+            },
+        )
+        for account in plan.accounts
+    ]
+
+
+def _summary(
+    plan: StressPlan,
+    *,
+    arming_s: float,
+    episodes: Sequence[EpisodeReport],
+    closes: Sequence[AuditRecord],
+    books: Sequence[AccountBook],
+    stored: int,
+    chain_problem: str | None,
+    interrupted: bool,
+) -> Summary:
+    options = plan.options
+    found: BookFindings = read_books(books)
+    mismatches = compare(books, closes)
+    triggered = {episode.user_id for episode in episodes}
+    makespan_s = _makespan_s(episodes)
+    return Summary(
+        accounts=options.accounts,
+        positions=found.positions,
+        triggers=len(episodes),
+        closed=found.closed,
+        failed=sum(record.status is Status.FAILED for record in closes),
+        residual=sum(found.open_by_user[user_id] for user_id in triggered),
+        double_closes=found.double_closes,
+        audit_records=stored,
+        chain_ok=chain_problem is None,
+        total_pnl=found.total_pnl,
+        currency=plan.currency,
+        arming_s=round(arming_s, 3),
+        makespan_s=round(makespan_s, 6),
+        ideal_s=round(plan.ideal_s([episode.closed for episode in episodes]), 6),
+        closes_per_s=round(found.closed / makespan_s, 1) if makespan_s else 0.0,
+        time_to_flat_s=Spread.of(times_to_flat_s(episodes)),
+        trigger_to_first_order_ms=Spread.of(
+            [
+                (episode.first_sent_us - episode.triggered_us) / 1000
+                for episode in episodes
+                if episode.first_sent_us is not None
+            ]
+        ),
+        scenario=options.scenario if options.prices is None else plan.prices.source,
+        symbol=plan.prices.symbol,
+        seed=options.seed,
+        latency_ms=options.latency_ms,
+        leverage=options.leverage,
+        trigger=options.trigger,
+        mismatches=mismatches.count,
+        mismatch_examples=mismatches.examples,
+        chain_problem=chain_problem,
+        interrupted=interrupted,
+    )
+
+
+def times_to_flat_s(episodes: Sequence[EpisodeReport]) -> list[float]:
+    """Return the seconds from each trigger to the last answer of its account's broker."""
+    return [
+        (episode.last_answered_us - episode.triggered_us) / 1_000_000
+        for episode in episodes
+        if episode.last_answered_us is not None
+    ]
+
+
+def _makespan_s(episodes: Sequence[EpisodeReport]) -> float:
+    """Return the seconds from the first trigger until the last result was on disk."""
+    ends = [episode.durable_us for episode in episodes if episode.durable_us is not None]
+    if not ends:
+        return 0.0
+    return (max(ends) - min(episode.triggered_us for episode in episodes)) / 1_000_000

@@ -1,0 +1,160 @@
+"""Watching: keeps every account's guards looking, and hands what trips to the episodes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from enum import StrEnum
+
+from actors.episodes import Episodes
+from actors.links import ActorLost, NotActivated
+from actors.messages import EpisodeReport, EpisodeState
+from actors.outbox import AuditOutbox
+from actors.roster import Roster
+from audit.errors import AuditError
+from engine.clock import Clock
+from engine.errors import RiskEngineError
+from engine.models import GuardTrigger, Severity
+
+_log = logging.getLogger(__name__)
+
+SLICE_S = 0.25
+"""Work that an account does on watching before it is free for other calls."""
+
+
+class WatchState(StrEnum):
+    """What an account's guards are doing."""
+
+    IDLE = "idle"
+    WATCHING = "watching"
+    LIQUIDATING = "liquidating"
+    FLAT = "flat"
+    """A critical episode has ended flat; the account is locked."""
+    RESIDUAL = "residual"
+    MARKET_ENDED = "market ended"
+    """A replay has reached its end and no guard has tripped."""
+    FAILED = "failed"
+
+
+class Watching:
+    """One task per watched account."""
+
+    def __init__(
+        self, roster: Roster, episodes: Episodes, outbox: AuditOutbox, clock: Clock
+    ) -> None:
+        """Start watching nothing."""
+        self._roster = roster
+        self._episodes = episodes
+        self._outbox = outbox
+        self._clock = clock
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._states: dict[str, WatchState] = {}
+        self._blind: dict[str, str] = {}
+        self._triggers: list[str] = []
+
+    def state(self, user_id: str) -> WatchState:
+        """Say what an account's guards are doing."""
+        return self._states.get(user_id, WatchState.IDLE)
+
+    def blind(self, user_id: str) -> str | None:
+        """Say why an account's guards could not judge their last reading, if they could not."""
+        return self._blind.get(user_id)
+
+    @property
+    def trigger_ids(self) -> Sequence[str]:
+        """Episodes that the guards have opened, oldest first."""
+        return self._triggers
+
+    def start(self, user_ids: Sequence[str]) -> None:
+        """Watch these accounts; harmless for those that are watched."""
+        for user_id in user_ids:
+            self._roster[user_id]
+        for user_id in user_ids:
+            if user_id not in self._tasks:
+                self._states[user_id] = WatchState.WATCHING
+                self._tasks[user_id] = asyncio.create_task(self._watch(user_id))
+
+    async def stop(self, user_ids: Sequence[str]) -> None:
+        """Stop watching these accounts; a liquidation that has begun goes on to its end."""
+        tasks = [self._tasks.pop(u) for u in user_ids if u in self._tasks]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                _log.error("a watch ended with %r", outcome)
+        for user_id in user_ids:
+            if self.state(user_id) is WatchState.WATCHING:
+                self._states[user_id] = WatchState.IDLE
+
+    async def ended(self) -> None:
+        """Wait until no account is watched any more."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks.values()))
+
+    def episode_ended(self, report: EpisodeReport) -> None:
+        """Take note of an episode's end, whoever has opened it."""
+        flat = report.state is EpisodeState.FLAT
+        self._states[report.user_id] = WatchState.FLAT if flat else WatchState.RESIDUAL
+
+    async def _watch(self, user_id: str) -> None:
+        try:
+            await self._until_tripped(user_id)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001  # guards that stop looking must say so
+            _log.exception("watching %s failed", user_id)
+            self._states[user_id] = WatchState.FAILED
+            self._blind[user_id] = f"{type(error).__name__}: {error}"
+        finally:
+            if self._tasks.get(user_id) is asyncio.current_task():
+                del self._tasks[user_id]
+
+    async def _until_tripped(self, user_id: str) -> None:
+        while True:
+            entry = self._roster[user_id]
+            incarnation = entry.incarnation
+            try:
+                seen = await entry.link.watch(SLICE_S)
+            except (ActorLost, NotActivated) as error:
+                self._blind[user_id] = str(error)
+                await self._revive(user_id, incarnation)
+                continue
+            self._note_sight(user_id, seen.blind)
+            try:
+                await self._outbox.append(seen.records)
+            except AuditError as error:
+                _log.error("alerts of %s were not recorded: %s", user_id, error)
+            if seen.trigger is not None and await self._liquidated(seen.trigger):
+                return
+            if seen.next_in_s is None:
+                self._states[user_id] = WatchState.MARKET_ENDED
+                return
+            if seen.next_in_s > 0:
+                await self._clock.sleep(seen.next_in_s)
+
+    async def _liquidated(self, trigger: GuardTrigger) -> bool:
+        """Liquidate; ``True`` if the account is locked by it and needs no more guarding."""
+        self._states[trigger.user_id] = WatchState.LIQUIDATING
+        await self._episodes.submit([trigger])
+        self._triggers.append(trigger.trigger_id)
+        (report,) = await self._episodes.reports([trigger.trigger_id])
+        if trigger.severity is Severity.CRITICAL and trigger.positions is None:
+            return True
+        self._states[trigger.user_id] = WatchState.WATCHING
+        return report.state is EpisodeState.RESIDUAL and report.error is not None
+
+    async def _revive(self, user_id: str, incarnation: int) -> None:
+        try:
+            await self._roster.rearm(user_id, incarnation)
+        except (RiskEngineError, ValueError) as error:
+            _log.error("account %s could not be re-armed: %s", user_id, error)
+            await self._clock.sleep(1.0)
+
+    def _note_sight(self, user_id: str, blind: str | None) -> None:
+        if blind is None:
+            self._blind.pop(user_id, None)
+        else:
+            if user_id not in self._blind:
+                _log.error("guards of %s are blind: %s", user_id, blind)
+            self._blind[user_id] = blind

@@ -1,0 +1,292 @@
+"""Fills the store from the journal, in the background and in order; loses nothing.
+
+The journal forgets a record only when the store has committed it *and* was checkpointed. So
+whatever the store loses at a crash is still in the journal; when a store is opened, what the
+journal gave it last is compared with what it holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.backlog import Backlog, Waiting
+from audit.errors import StoreUnavailable
+from audit.rows import Row, row_of
+from audit.store import AuditStore, RowsRefused
+from engine.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FillPolicy:
+    """How the store is filled."""
+
+    batch: int = 10_000
+    """Rows in one transaction of the store, at most."""
+    linger_s: float = 0.2
+    """How long the first record of a batch waits for others: a burst becomes one batch, and the
+    filling does not compete with it for the processor."""
+    checkpoint_rows: int = 100_000
+    """A checkpoint follows after so many rows, ..."""
+    checkpoint_s: float = 30.0
+    """... or so long after the first of them."""
+    first_wait_s: float = 0.1
+    """Pause after a failure; it doubles from failure to failure, ..."""
+    longest_wait_s: float = 30.0
+    """... up to this."""
+    compared: int = 10_000
+    """How many of the last stored records are compared when a store is opened."""
+
+
+class Filler:
+    """Moves records from the journal to the store.
+
+    Args:
+        backlog: the journal's side.
+        store: the store; this filler opens, closes and reopens it.
+        clock: measures.
+        policy: how.
+    """
+
+    def __init__(
+        self, backlog: Backlog, store: AuditStore, *, clock: Clock, policy: FillPolicy | None = None
+    ) -> None:
+        """Nothing is opened or started yet."""
+        self._backlog = backlog
+        self._store = store
+        self._clock = clock
+        self._policy = policy or FillPolicy()
+        self._changed = threading.Condition()
+        self._working = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._ready = self._urgent = self._stopping = False
+        self._failures = 0
+        self._checkpoint_due: float | None = None
+        self.committed = backlog.stored
+        """Ordinal up to which the store has everything, as long as it lives."""
+        self.checkpointed = self.committed
+        """Ordinal up to which the store has everything for good."""
+        self.last_error: str | None = None
+        """What went wrong last; ``None`` since something worked."""
+        self.missing = 0
+        """Records that the store had and lost, and that the journal no longer holds."""
+        self.alarms: deque[str] = deque(maxlen=100)
+        """What a person should know, oldest first."""
+
+    def open_store(self) -> None:
+        """Open the store, and give it again what it lost.
+
+        Raises:
+            StoreUnavailable: it cannot be opened.
+            NewerSchema: a newer version of this software made it.
+        """
+        opened = self._store.open()
+        self.committed = self.checkpointed = self._backlog.stored
+        if opened.set_aside is not None:
+            self._alarm(
+                f"the store could not be read ({opened.reason}); it was moved to "
+                f"{opened.set_aside} and a new one begun"
+            )
+        self._refill()
+        self._ready = True
+
+    def step(self) -> float | None:
+        """Move one batch, and checkpoint if it is time.
+
+        Returns:
+            Seconds until the next step is due: 0 at once, ``None`` when there is something new.
+        """
+        with self._working:
+            try:
+                if not self._ready:
+                    self.open_store()
+                pause = self._move()
+            except Exception as error:  # noqa: BLE001 - logged, shown in the status, tried again
+                return self._failed(error)
+            self._failures = 0
+            self.last_error = None
+        with self._changed:
+            self._changed.notify_all()
+        return pause
+
+    def start(self) -> None:
+        """Begin to work in a thread."""
+        self._thread = threading.Thread(target=self._run, name="audit-filler", daemon=True)
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that something was appended."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until the store has all that the journal has acknowledged so far.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether it has.
+        """
+        target = self._backlog.newest
+        if self._thread is None:
+            while not self._has(target) and self.step() == 0:
+                pass
+            return self._has(target)
+        with self._changed:
+            if not self._has(target):
+                self._urgent = True
+                self._changed.notify_all()
+            return self._changed.wait_for(lambda: self._has(target), timeout)
+
+    def distrust(self) -> None:
+        """Have the store opened anew before it is used again: reading it failed."""
+        with self._working:
+            self._ready = False
+            self._store.close()
+
+    def stop(self, timeout: float) -> bool:
+        """Drain, checkpoint, and end the thread.
+
+        Returns:
+            Whether the store has everything, for good.
+        """
+        self.drain(timeout)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        with self._working:
+            try:
+                if self._ready:
+                    self._checkpoint()
+            except Exception as error:  # noqa: BLE001 - logged; the answer below says so
+                self._failed(error)
+        return self.checkpointed >= self._backlog.newest
+
+    def _run(self) -> None:
+        while True:
+            pause = self.step()
+            with self._changed:
+                self._changed.wait_for(self._has_work, pause)
+                if self._has_work() and pause != 0:
+                    self._changed.wait_for(lambda: self._is_called, self._policy.linger_s)
+                if self._stopping:
+                    return
+                self._urgent = False
+
+    def _has(self, ordinal: int) -> bool:
+        return self._ready and self.committed >= ordinal
+
+    @property
+    def _is_called(self) -> bool:
+        return self._urgent or self._stopping
+
+    def _has_work(self) -> bool:
+        # After a failure only time, a reader or the end brings the next attempt.
+        return self._is_called or (not self._failures and self._backlog.newest > self.committed)
+
+    def _move(self) -> float | None:
+        newest = self._backlog.newest
+        waiting = self._backlog.after(self.committed, self._policy.batch)
+        if waiting:
+            self._insert(waiting)
+            self.committed = waiting[-1].ordinal
+        else:
+            self.committed = max(self.committed, newest)  # the last ones were set aside
+        if self._checkpoint_due is None:
+            return None
+        left: float | None = self._checkpoint_due - self._clock.monotonic()
+        if (
+            self._clock.monotonic() >= self._checkpoint_due
+            or self.committed - self.checkpointed >= self._policy.checkpoint_rows
+        ):
+            self._checkpoint()
+            left = None
+        return 0 if len(waiting) == self._policy.batch else left
+
+    def _checkpoint(self) -> None:
+        reached = self.committed
+        self._store.checkpoint()
+        self._backlog.mark_stored(reached)
+        self.checkpointed = reached
+        self._checkpoint_due = None
+
+    def _insert(self, waiting: Sequence[Waiting]) -> None:
+        rows: list[Row] = []
+        sound: list[Waiting] = []
+        for one in waiting:
+            try:
+                rows.append(row_of(one.record, one.recorded_at, one.late))
+            except ValueError as error:
+                self._set_aside(one, str(error))
+            else:
+                sound.append(one)
+        self._insert_rows(rows, sound)
+        if self._checkpoint_due is None:
+            self._checkpoint_due = self._clock.monotonic() + self._policy.checkpoint_s
+
+    def _insert_rows(self, rows: Sequence[Row], waiting: Sequence[Waiting]) -> None:
+        try:
+            report = self._store.insert_batch(rows)
+        except RowsRefused as refusal:
+            if len(rows) == 1:
+                self._set_aside(waiting[0], str(refusal))
+                return
+            half = len(rows) // 2
+            self._insert_rows(rows[:half], waiting[:half])
+            self._insert_rows(rows[half:], waiting[half:])
+            return
+        for one in waiting if report.contradictions else ():
+            reason = report.contradictions.get(one.record.event_id)
+            if reason is not None:
+                self._set_aside(one, reason)
+
+    def _set_aside(self, one: Waiting, reason: str) -> None:
+        self._backlog.keep_apart(one, reason)
+        record = one.record
+        self._alarm(
+            f"record {record.stream}@{record.seq} (event {record.event_id}) was set aside: {reason}"
+        )
+
+    def _refill(self) -> None:
+        """Compare the last stored records with the store, and give it again what it lost."""
+        given = self._backlog.remembered(self._policy.compared)
+        if not given:
+            return
+        held = self._store.hashes_of([one.event_id for one in given])
+        lost = [one for one in given if one.event_id not in held]
+        again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
+        if again:
+            self._insert(again)
+        self.missing = len(lost) - len(again)
+        if again:
+            self._alarm(f"the store had lost {len(again)} of its last records: refilled")
+        if self.missing:
+            first = lost[0]
+            self._alarm(
+                f"the store lacks at least {self.missing} records that it had, the first known "
+                f"being event {first.event_id}, and the journal no longer holds them: look into "
+                "the store's backup or a file that was set aside"
+            )
+
+    def _failed(self, error: Exception) -> float:
+        self._failures += 1
+        self._ready = False
+        self.last_error = f"{type(error).__name__}: {error}"
+        expected = isinstance(error, StoreUnavailable)
+        logger.warning("audit store not filled: %s", error, exc_info=None if expected else error)
+        self._store.close()
+        wait = self._policy.first_wait_s * 2.0 ** min(self._failures - 1, 30)
+        return min(wait, self._policy.longest_wait_s)
+
+    def _alarm(self, text: str) -> None:
+        logger.error("audit: %s", text)
+        self.alarms.append(text)

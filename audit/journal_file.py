@@ -1,0 +1,178 @@
+"""The journal's file: its schema, its one owner, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audit.errors import JournalInUse, JournalUnavailable, NewerSchema
+
+APPLICATION_ID = 0x5249534B
+"""Marks the file as ours (SQLite's ``application_id``; ASCII ``RISK``)."""
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE streams (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    head_seq INTEGER NOT NULL,
+    head_hash BLOB,
+    UNIQUE (owner, incarnation)
+);
+CREATE TABLE records (
+    ordinal INTEGER PRIMARY KEY,
+    event_id TEXT NOT NULL UNIQUE,
+    stream_id INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    prev_hash BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    late INTEGER NOT NULL,
+    body BLOB,
+    UNIQUE (stream_id, seq)
+);
+CREATE TABLE set_aside (
+    id INTEGER PRIMARY KEY,
+    reason TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    prev_hash BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    UNIQUE (event_id, hash)
+);
+CREATE TABLE open_episodes (
+    trigger_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE progress (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    stored INTEGER NOT NULL
+);
+INSERT INTO progress VALUES (1, 0);
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file with the durability that a journal needs."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    try:
+        connection.execute("PRAGMA page_size = 8192")  # two or three records a page, not one
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the schema if the file is new, else check that it is ours and not newer.
+
+    Raises:
+        NewerSchema: a newer version of this software wrote the file.
+        JournalUnavailable: the file is something else.
+    """
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application_id == 0 and version == 0 and tables == 0:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA}"
+            f"PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+        )
+        return
+    if application_id != APPLICATION_ID:
+        raise JournalUnavailable(
+            f"journal={str(path)!r} is another program's SQLite database "
+            f"(application_id {application_id}); name another file"
+        )
+    if version > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"journal={str(path)!r} has schema version {version}, this software knows up to "
+            f"{SCHEMA_VERSION}: upgrade it, or name another file"
+        )
+
+
+class OwnerLock:
+    """Makes this process the journal's only one, for as long as it lives.
+
+    The lock is SQLite's own, held on an empty database beside the journal: it works on every
+    system that SQLite works on, and the operating system lets go of it when the process dies.
+
+    Args:
+        journal: the journal's path; the lock file has ``.lock`` appended.
+
+    Raises:
+        JournalInUse: someone else holds it.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        """Take the lock, or fail at once."""
+        self._path = journal.with_name(journal.name + ".lock")
+        self._connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=0.0
+        )
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            self._connection.close()
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise JournalInUse(
+                f"journal={str(journal)!r} is open in another process (or twice in this one): "
+                "stop the engine that uses it, or give this one a journal of its own"
+            ) from error
+
+    def release(self) -> None:
+        """Let go of the journal."""
+        self._connection.close()
+
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "the disk is full: free space on it",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only: make it writable",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened or made: check the folder and its permissions",
+    sqlite3.SQLITE_IOERR: "the disk reports an error: check it",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged: stop, copy it away, and restore or start anew",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database: name another file",
+    sqlite3.SQLITE_BUSY: "another connection holds it: close other programs that read it",
+}
+
+
+def unavailable(path: Path, error: sqlite3.Error) -> JournalUnavailable:
+    """Turn SQLite's error into one that says what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    remedy = _REMEDIES.get(code, "see SQLite's message")
+    return JournalUnavailable(f"journal={str(path)!r} cannot be used ({error}): {remedy}")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Let every SQLite error out as :class:`JournalUnavailable`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise unavailable(path, error) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the block wrote, or undo it all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

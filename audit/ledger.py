@@ -1,0 +1,232 @@
+"""The audit in one piece: journal, filler and store, as the audit actor uses it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from audit.backlog import Backlog
+from audit.chain import SealedRecord
+from audit.errors import StoreInUse, StoreUnavailable
+from audit.filler import Filler, FillPolicy
+from audit.journal import Journal
+from audit.queries import RecordQuery
+from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode, SetAside
+from audit.records import AuditRecord
+from audit.rows import record_of_row
+from audit.store import AuditStore, make_store
+from audit.verify import VerifyReport, verify_store
+from engine.clock import Clock, SystemClock
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStatus:
+    """How the audit fares."""
+
+    backlog: int
+    """Records that are on disk in the journal and not yet in the store."""
+    lag_s: float
+    """Age of the oldest of them, seconds."""
+    store_open: bool
+    last_error: str | None
+    """Why the store cannot be filled just now; ``None`` if it can."""
+    set_aside: int
+    """Records that were kept apart because they contradict others or are damaged."""
+    missing: int
+    """Records that the store lost and the journal no longer holds."""
+    alarms: tuple[str, ...]
+    """What a person should know, oldest first."""
+
+
+class AuditLedger:
+    """Writes to the journal, fills the store, reads from the store. Safe for several threads.
+
+    A reader sees every record that was acknowledged before it asked: reading waits until the
+    store has them.
+
+    Args:
+        store: URL of the store (see :func:`audit.store.open_store`), or a store.
+        journal: path of the journal's file.
+        clock: dates and measures.
+        policy: how the store is filled.
+
+    Raises:
+        JournalUnavailable: the journal cannot be opened; the message says what to do.
+        StoreInUse: another process owns the store.
+        StoreUnavailable: the store cannot be opened, and the journal is blank, so it cannot be
+            known which streams there are. With a journal in use, the store may come later.
+        NewerSchema: a newer version of this software made journal or store.
+        ValueError: ``store`` names none.
+    """
+
+    def __init__(
+        self,
+        store: str | AuditStore,
+        journal: str | Path,
+        *,
+        clock: Clock | None = None,
+        policy: FillPolicy | None = None,
+    ) -> None:
+        """Open both, give the store what it lacks, and begin to fill it."""
+        self._clock = clock or SystemClock()
+        self._store = make_store(store, clock=self._clock) if isinstance(store, str) else store
+        self._closed: bool | None = None
+        with ExitStack() as undo:
+            undo.callback(self._store.close)
+            self._journal = Journal(journal, clock=self._clock)
+            undo.callback(self._journal.close)
+            self._backlog = Backlog(self._journal)
+            undo.callback(self._backlog.close)
+            self._filler = Filler(self._backlog, self._store, clock=self._clock, policy=policy)
+            self._open_store()
+            self._undo = undo.pop_all()
+        self._filler.start()
+
+    def __enter__(self) -> AuditLedger:
+        """Return the ledger itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+        """Put a batch on disk; see :meth:`audit.journal.Journal.append`.
+
+        Raises:
+            JournalUnavailable: nothing of the batch was kept.
+        """
+        receipt = self._journal.append(batch)
+        for apart in receipt.set_aside:
+            record = apart.record
+            logger.error(
+                "audit: record %s@%d (event %s) was set aside: %s",
+                record.stream,
+                record.seq,
+                record.event_id,
+                apart.reason,
+            )
+        self._filler.notify()
+        return receipt
+
+    def open_stream(self, owner: str) -> OpenedStream:
+        """Begin a new life of one owner; see :meth:`audit.journal.Journal.open_streams`."""
+        return self._journal.open_stream(owner)
+
+    def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
+        """Begin a new life of each owner; see :meth:`audit.journal.Journal.open_streams`."""
+        return self._journal.open_streams(owners)
+
+    def open_episodes(self) -> tuple[OpenEpisode, ...]:
+        """Episodes that were accepted and are not finished, oldest first."""
+        return self._journal.open_episodes()
+
+    def set_aside(self) -> tuple[SetAside, ...]:
+        """Every record that was ever kept apart, with the reason."""
+        return self._journal.set_aside()
+
+    def drain(self, timeout: float = 60.0) -> bool:
+        """Wait until the store has all that was acknowledged; say whether it has."""
+        return self._filler.drain(timeout)
+
+    def records(
+        self, query: RecordQuery | None = None, *, timeout: float = 60.0
+    ) -> tuple[AuditRecord, ...]:
+        """Read the records that a query chooses, every acknowledged one included.
+
+        Args:
+            query: which; all, up to the query's own limit, if ``None``.
+            timeout: seconds to wait for the store to have them.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have them in time.
+        """
+        with self._reading(timeout):
+            rows = self._store.query(query or RecordQuery())
+        return tuple(record_of_row(row) for row in rows)
+
+    def count(self, *, timeout: float = 60.0) -> int:
+        """Count all records, every acknowledged one included.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have them in time.
+        """
+        with self._reading(timeout):
+            return self._store.count()
+
+    def verify(self, *, timeout: float = 60.0) -> VerifyReport:
+        """Check all chains in the store, up to the last records that the journal knows.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have all records in time.
+        """
+        heads = self._journal.heads()
+        apart = [item.record for item in self._journal.set_aside()]
+        with self._reading(timeout):
+            return verify_store(self._store, anchors=heads, apart=apart)
+
+    def status(self) -> LedgerStatus:
+        """Say how the audit fares; never waits for the store."""
+        committed = self._filler.committed
+        oldest = self._backlog.oldest_after(committed)
+        lag = 0.0 if oldest is None else max(0, self._clock.wall_us() - oldest) / 1e6
+        return LedgerStatus(
+            backlog=max(0, self._journal.newest - committed),
+            lag_s=lag,
+            store_open=self._store.is_open,
+            last_error=self._filler.last_error,
+            set_aside=self._journal.count_set_aside(),
+            missing=self._filler.missing,
+            alarms=tuple(self._filler.alarms),
+        )
+
+    def close(self, timeout: float = 60.0) -> bool:
+        """Fill the store, checkpoint, and close everything; harmless when done twice.
+
+        Returns:
+            Whether the store has every acknowledged record for good. What it lacks stays in the
+            journal, for the next life.
+        """
+        if self._closed is None:
+            self._closed = self._filler.stop(timeout)
+            self._undo.close()
+        return self._closed
+
+    def _open_store(self) -> None:
+        try:
+            self._filler.open_store()
+        except StoreInUse:
+            raise
+        except StoreUnavailable as error:
+            if self._journal.is_blank:
+                raise
+            logger.warning("audit: begun without the store, which is filled later: %s", error)
+            return
+        if self._journal.is_blank:
+            self._journal.adopt_heads([extent.head for extent in self._store.extents()])
+
+    @contextmanager
+    def _reading(self, timeout: float) -> Iterator[None]:
+        if not self._filler.drain(timeout):
+            state = self.status()
+            raise StoreUnavailable(
+                f"the store lacks {state.backlog} acknowledged records after {timeout:g} s "
+                f"({state.last_error or 'it is being filled'}); they are safe in the journal: "
+                "ask again later"
+            )
+        try:
+            yield
+        except StoreUnavailable:
+            self._filler.distrust()
+            raise

@@ -1,0 +1,137 @@
+"""The store's tables, defined once for every database, and the numbered steps that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    insert,
+    inspect,
+    select,
+)
+
+from audit.errors import NewerSchema
+
+metadata = MetaData()
+
+reconciliation_log = Table(
+    "reconciliation_log",
+    metadata,
+    Column("event_id", Uuid(as_uuid=False), primary_key=True),
+    Column("stream", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("trigger_id", Text),
+    Column("close_id", Text),
+    Column("position_id", Text),
+    Column("ticket", BigInteger),
+    Column("symbol", Text),
+    Column("volume", Double),
+    Column("closed_price", Double),
+    Column("pnl", Double),
+    Column("close_reason", Text),
+    Column("outcome", Text),
+    Column("attempts", Integer),
+    Column("incarnation", BigInteger, nullable=False),
+    Column("initiator", Text),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("filled_at", DateTime(timezone=True)),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("version", Text, nullable=False),
+    Column("config_hash", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    # The canonical text itself, not its meaning: PostgreSQL's ``json`` and DuckDB's ``JSON``
+    # keep it to the byte, and the hash covers those bytes.
+    Column("meta_data", JSON, nullable=False),
+    Column("request_fingerprint", Text),
+    Column("predecessor", Text),
+    Column("late", Boolean, nullable=False),
+    Column("hash_version", SmallInteger, nullable=False),
+    Column("prev_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    UniqueConstraint("stream", "seq"),
+)
+"""The audit trail. Nothing in it is ever changed or removed."""
+
+audit_schema = Table(
+    "audit_schema",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("what", Text, nullable=False),
+    Column("applied_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+"""Which migrations were applied."""
+
+_APPEND_ONLY = {
+    # DuckDB has no RAISE: a trigger can only write, so it writes what a CHECK refuses, into a
+    # table whose name is the message.
+    "duckdb": (
+        "CREATE TABLE reconciliation_log_is_append_only (refused VARCHAR CHECK (refused IS NULL))",
+        "CREATE TRIGGER reconciliation_log_no_update AFTER UPDATE ON reconciliation_log "
+        "FOR EACH STATEMENT INSERT INTO reconciliation_log_is_append_only VALUES ('update')",
+        "CREATE TRIGGER reconciliation_log_no_delete AFTER DELETE ON reconciliation_log "
+        "FOR EACH STATEMENT INSERT INTO reconciliation_log_is_append_only VALUES ('delete')",
+    ),
+}
+"""Statements that make a database refuse update, delete and truncate, by dialect."""
+
+
+def _first(connection: Connection) -> None:
+    reconciliation_log.create(connection)
+    for statement in _APPEND_ONLY[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: Mapping[int, tuple[str, Callable[[Connection], None]]] = {
+    1: ("reconciliation_log, append-only", _first),
+}
+"""Steps to the present schema, by number; each is applied once, in order."""
+
+
+def migrate(connection: Connection, where: str) -> Sequence[int]:
+    """Bring a database to the present schema, within the caller's transaction.
+
+    Args:
+        connection: with a transaction begun.
+        where: names the database in errors.
+
+    Returns:
+        Numbers of the steps that were applied now.
+
+    Raises:
+        NewerSchema: a newer version of this software made the schema.
+    """
+    if not inspect(connection).has_table(audit_schema.name):
+        audit_schema.create(connection)
+    present = connection.execute(select(func.max(audit_schema.c.version))).scalar() or 0
+    newest = max(MIGRATIONS)
+    if present > newest:
+        raise NewerSchema(
+            f"store={where!r} has schema version {present}, this software knows up to {newest}: "
+            "upgrade it, or name another database"
+        )
+    steps = range(present + 1, newest + 1)
+    for number in steps:
+        what, step = MIGRATIONS[number]
+        step(connection)
+        connection.execute(insert(audit_schema).values(version=number, what=what))
+    return steps

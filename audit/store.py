@@ -1,0 +1,144 @@
+"""The store: the database that people read, filled from the journal in the background."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from audit.chain import ChainHead
+from audit.errors import AuditError
+from audit.rows import Row
+
+if TYPE_CHECKING:
+    from audit.queries import RecordQuery
+    from engine.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class StoreOpened:
+    """What had to be done to open a store."""
+
+    set_aside: str | None = None
+    """Where a file that could not be read was moved; ``None`` if nothing was wrong."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InsertReport:
+    """What became of a batch."""
+
+    inserted: int
+    known: int = 0
+    """Rows that the store held already, unchanged."""
+    contradictions: Mapping[str, str] = field(default_factory=dict)
+    """Event ids that were not inserted, each with the reason: the store holds something else in
+    their place."""
+
+
+class RowsRefused(AuditError):
+    """The database refuses a row of the batch for its content; nothing was inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamExtent:
+    """How many records of a stream a store holds, and the last of them."""
+
+    head: ChainHead
+    count: int
+
+
+class AuditStore(Protocol):
+    """One database with the table ``reconciliation_log``. Safe to use from several threads.
+
+    Every method but ``close`` raises :class:`audit.errors.StoreUnavailable` when the database
+    cannot be used; nothing was changed then. A store that failed is closed and opened again.
+    """
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked something."""
+        ...
+
+    def open(self) -> StoreOpened:
+        """Open the database and bring its schema up to date; harmless when it is open.
+
+        Raises:
+            StoreInUse: another process owns the database.
+            NewerSchema: a newer version of this software made it.
+        """
+        ...
+
+    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+        """Insert rows in one transaction, passing over those that it holds already.
+
+        Raises:
+            RowsRefused: the database does not take one of the rows for its content.
+        """
+        ...
+
+    def count(self) -> int:
+        """Count all records."""
+        ...
+
+    def extents(self) -> Sequence[StreamExtent]:
+        """Say of every stream how far it goes, ordered by name."""
+        ...
+
+    def hashes_of(self, event_ids: Collection[str]) -> dict[str, bytes]:
+        """Look up the hashes of those of these events that it holds."""
+        ...
+
+    def query(self, query: RecordQuery) -> list[Row]:
+        """Read the rows that a query chooses, in its order."""
+        ...
+
+    def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
+        """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Make what was inserted safe against the loss of the database's own log."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database; harmless when done twice."""
+        ...
+
+
+_DUCKDB = "duckdb:///"
+
+
+def open_store(url: str, *, clock: Clock | None = None) -> AuditStore:
+    """Open the store that ``url`` names.
+
+    Args:
+        url: ``duckdb:///relative/path`` or ``duckdb:////absolute/path``.
+        clock: dates files that are set aside.
+
+    Raises:
+        ValueError: the URL names no store of this version.
+        StoreUnavailable: it names one that cannot be opened; the message says what to do.
+    """
+    store = make_store(url, clock=clock)
+    store.open()
+    return store
+
+
+def make_store(url: str, *, clock: Clock | None = None) -> AuditStore:
+    """Make the store that ``url`` names without opening it; see :func:`open_store`."""
+    if url.startswith(_DUCKDB) and len(url) > len(_DUCKDB):
+        from audit.duckdb_store import DuckDBStore
+
+        return DuckDBStore(url[len(_DUCKDB) :], clock=clock)
+    shown = re.sub(r"//[^/@]*@", "//...@", url)  # a URL may hold a password
+    if url.startswith("postgres"):
+        raise ValueError(
+            f"audit={shown!r} is not allowed: PostgreSQL is not supported in this version; "
+            "use 'duckdb:///path/to/file.duckdb'"
+        )
+    raise ValueError(
+        f"audit={shown!r} is not allowed: it must be 'duckdb:///relative/path.duckdb' or "
+        "'duckdb:////absolute/path.duckdb'"
+    )

@@ -1,0 +1,166 @@
+"""A broker that replays prices: the real adapter over a simulated terminal, moved tick by tick.
+
+Market time is apart from wall time. Each account walks the price path with a cursor of its own;
+``speed`` only decides how long it waits between two ticks, so triggers, prices and P&L depend on
+prices, seed and options alone, whatever the machine does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from engine.brokers.mt5 import MT5Broker
+from engine.brokers.port import AccountState, Side
+from engine.errors import BrokerUnavailable
+from engine.prices.path import PricePath
+from engine.simulated.account import AccountSettings
+from engine.simulated.market import Market
+from engine.simulated.symbols import SymbolSettings
+from engine.simulated.terminal import SimulatedTerminal
+
+
+class ReplayBroker(MT5Broker):
+    """One simulated account; a :class:`engine.brokers.port.MarketFeed`.
+
+    Args:
+        terminal: the terminal, its cursor at the first tick.
+        positions: side and lots of what is opened at the first prices.
+        speed: market seconds for a wall second; 0 is as fast as the machine can.
+        stand_at_ms: market time to which the account is moved after opening; its watch goes on
+            from there.
+        monotonic: the wall clock that paces the replay.
+    """
+
+    def __init__(
+        self,
+        terminal: SimulatedTerminal,
+        *,
+        positions: Sequence[tuple[Side, float]] = (),
+        speed: float = 0.0,
+        stand_at_ms: int | None = None,
+        login: int | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; positions are opened by the first :meth:`connect`."""
+        super().__init__(terminal, login=login)
+        self.terminal = terminal
+        self._to_open = tuple(positions)
+        self._speed = speed
+        self._stand_at_ms = stand_at_ms
+        self._monotonic = monotonic
+        self._pace: tuple[float, float] | None = None
+
+    async def connect(self) -> AccountState:
+        """Connect, and on the first time open the account's positions.
+
+        Raises:
+            BrokerUnavailable: the simulated broker refused to open one; the message says why.
+        """
+        state = await super().connect()
+        if not self._to_open:
+            return state
+        opening, self._to_open = self._to_open, ()
+        symbol = self.terminal.market.symbols[0]
+        with self.terminal.without_latency():
+            for side, lots in opening:
+                self._open(symbol, side, lots)
+        if self._stand_at_ms is not None:
+            self.terminal.move_to(self._stand_at_ms)
+        return await self.account()
+
+    def _open(self, symbol: str, side: Side, lots: float) -> None:
+        terminal = self.terminal
+        is_long = side is Side.LONG
+        answer = terminal.order_send(
+            {
+                "action": terminal.TRADE_ACTION_DEAL,
+                "symbol": symbol,
+                "volume": lots,
+                "type": terminal.ORDER_TYPE_BUY if is_long else terminal.ORDER_TYPE_SELL,
+                "type_filling": terminal.ORDER_FILLING_IOC,
+            }
+        )
+        if answer is None or answer.retcode != terminal.TRADE_RETCODE_DONE:
+            said = terminal.last_error() if answer is None else (answer.retcode, answer.comment)
+            raise BrokerUnavailable(
+                f"the simulated broker refused to open {lots!r} lots {side.value} of {symbol}: "
+                f"{said}; fewer positions or less leverage may fit"
+            )
+
+    def due_in(self) -> float | None:
+        """Return the wall seconds until the next tick; 0 without pace, ``None`` after the last."""
+        upcoming = self.terminal.next_tick_ms()
+        if upcoming is None:
+            return None
+        if self._speed == 0:
+            return 0.0
+        now = self._monotonic()
+        if self._pace is None:
+            self._pace = (now, self.terminal.time_ms)
+        started, first_ms = self._pace
+        return max(0.0, started + (upcoming - first_ms) / 1000 / self._speed - now)
+
+    def advance(self) -> None:
+        """Move to the next tick."""
+        self.terminal.advance()
+
+
+def replay_broker(
+    user_id: str,
+    *,
+    prices: PricePath,
+    login: int = 100_001,
+    deposit: float = 10_000.0,
+    currency: str = "USD",
+    account_leverage: int = 500,
+    positions: Sequence[tuple[str, float]] = (),
+    latency_ms: float = 0.0,
+    seed: int = 0,
+    speed: float = 0.0,
+    stand_at_ms: int | None = None,
+    stop_out: float = 0.0,
+    symbols: Sequence[SymbolSettings] = (),
+    pause: Callable[[float], None] | None = time.sleep,
+) -> ReplayBroker:
+    """Make a replaying broker; name it ``engine.simulated.replay:replay_broker`` in a spec.
+
+    Args:
+        user_id: whose.
+        prices: the path to walk.
+        login: number of the account.
+        deposit: money at the start, in ``currency``.
+        currency: the account's.
+        account_leverage: what the broker lends, for the margin.
+        positions: side (``long`` or ``short``) and lots, opened at the first prices.
+        latency_ms: from order to fill in market time, and the wait for the answer in wall time.
+        seed: of the terminal's randomness.
+        speed: market seconds for a wall second; 0 is as fast as the machine can.
+        stand_at_ms: market time to which the account is moved after opening.
+        stop_out: margin level in per cent at which the broker itself closes; 0 is never, so that
+            what is measured is the engine alone.
+        symbols: specifications that differ from the catalogue's.
+        pause: waits the latency in wall time; ``None`` does not wait.
+    """
+    terminal = SimulatedTerminal(
+        Market([prices], symbols=list(symbols) or None),
+        AccountSettings(
+            login=login,
+            name=user_id,
+            deposit=deposit,
+            currency=currency,
+            leverage=account_leverage,
+            stop_out=stop_out,
+            margin_call=0.0,
+        ),
+        seed=seed,
+        latency_ms=latency_ms,
+        pause=pause,
+    )
+    return ReplayBroker(
+        terminal,
+        positions=[(Side(side), lots) for side, lots in positions],
+        speed=speed,
+        stand_at_ms=stand_at_ms,
+        login=login,
+    )

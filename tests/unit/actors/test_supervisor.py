@@ -1,0 +1,197 @@
+"""The supervisor's promises, without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+
+import pytest
+
+from actors.messages import EpisodeReport, EpisodeState
+from audit.closes import result_of
+from audit.queries import RecordQuery
+from audit.records import AuditRecord, EventType
+from engine.errors import IdempotencyConflict, UnknownAccount
+from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, GuardType
+from engine.outcomes import Outcome, Verdict
+from tests.scripted_broker import ScriptedBroker, fill, say
+from tests.unit.actors.conftest import Local
+
+
+def trigger(user_id: str, **more: object) -> GuardTrigger:
+    return GuardTrigger(user_id, GuardType.DRAWDOWN, "equity fell", **more)  # type: ignore[arg-type]
+
+
+async def kill_all_tasks() -> None:
+    """End whatever the supervisor is doing, at whatever await it stands."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def bulk(report: EpisodeReport) -> BulkCloseResult:
+    result: BulkCloseResult = pickle.loads(report.results)
+    return result
+
+
+async def liquidate(local: Local, *triggers: GuardTrigger) -> list[EpisodeReport]:
+    return await local.supervisor.reports(await local.supervisor.submit(triggers))
+
+
+async def records(local: Local, *kinds: EventType) -> list[AuditRecord]:
+    audit = local.stage.local_audit
+    return await audit.run(audit.actor.records, RecordQuery(event_types=kinds))
+
+
+async def test_a_trigger_makes_its_account_flat_and_every_close_is_on_disk(local: Local) -> None:
+    await local.add("ann", "bob")
+    (report,) = await liquidate(local, trigger("ann"))
+    assert (report.state, report.closed, report.failed, report.durable) == (
+        EpisodeState.FLAT,
+        3,
+        0,
+        True,
+    )
+    assert local.stage.broker("ann").open == {}
+    assert len(local.stage.broker("bob").open) == 3
+    closes = await records(local, EventType.POSITION_CLOSED)
+    stored = sorted((result_of(r) for r in closes), key=lambda r: r.ticket)
+    given = sorted(bulk(report).results, key=lambda r: r.ticket)
+    assert [r.close_id for r in stored] == [r.close_id for r in given]
+    assert [r.pnl for r in stored] == [r.pnl for r in given]
+    audit = local.stage.local_audit
+    assert await audit.run(audit.actor.verify) is None
+
+
+async def test_no_account_waits_for_another(local: Local) -> None:
+    await local.add("slow", "quick")
+    hold = threading.Event()
+
+    def hang(broker: ScriptedBroker, order: object) -> object:
+        assert hold.wait(10)
+        return say(Verdict.OPERATOR)(broker, order)  # type: ignore[arg-type]
+
+    local.stage.broker("slow").script.append(hang)  # type: ignore[arg-type]
+    slow_id, quick_id = await local.supervisor.submit([trigger("slow"), trigger("quick")])
+    (quick,) = await asyncio.wait_for(local.supervisor.reports([quick_id]), 5)
+    assert quick.state is EpisodeState.FLAT
+    hold.set()
+    (slow,) = await local.supervisor.reports([slow_id])
+    assert slow.state is EpisodeState.RESIDUAL
+
+
+async def test_the_same_trigger_is_one_episode(local: Local) -> None:
+    await local.add("ann")
+    first = trigger("ann", trigger_id="t-1")
+    again = trigger("ann", trigger_id="t-1")
+    reports = await liquidate(local, first)
+    reports += await liquidate(local, again)
+    assert reports[0] == reports[1]
+    assert len(local.stage.broker("ann").sent) == 3
+    assert len(await records(local, EventType.TRIGGER_ACCEPTED)) == 1
+    with pytest.raises(IdempotencyConflict, match="'t-1'"):
+        await local.supervisor.submit([trigger("ann", trigger_id="t-1", positions=())])
+
+
+async def test_an_unknown_account_refuses_the_whole_submission(local: Local) -> None:
+    await local.add("ann")
+    with pytest.raises(UnknownAccount, match="'ghost'"):
+        await local.supervisor.submit([trigger("ann"), trigger("ghost")])
+    assert len(local.stage.broker("ann").open) == 3
+
+
+async def test_an_empty_scope_closes_nothing_and_is_flat(local: Local) -> None:
+    await local.add("ann")
+    (report,) = await liquidate(local, trigger("ann", positions=()))
+    assert (report.state, report.closed) == (EpisodeState.FLAT, 0)
+    assert len(local.stage.broker("ann").open) == 3
+
+
+async def test_a_position_that_stays_open_is_a_residual_that_says_so(local: Local) -> None:
+    await local.add("ann")
+    local.stage.broker("ann").script.append(say(Verdict.OPERATOR, 10017, "trading disabled"))
+    (report,) = await liquidate(local, trigger("ann"))
+    assert (report.state, report.closed, report.failed) == (EpisodeState.RESIDUAL, 2, 1)
+    (finished,) = await records(local, EventType.EPISODE_FINISHED)
+    assert (finished.outcome, finished.meta_data["residual"]) == ("residual", 1)
+
+
+@pytest.mark.parametrize("loss", ["liquidate", "liquidate:reply"])
+async def test_a_lost_actor_gets_a_new_life_and_closes_nothing_twice(
+    local: Local, loss: str
+) -> None:
+    await local.add("ann")
+    link = local.stage.links["ann"]
+    link.losses.append(loss)
+    (report,) = await liquidate(local, trigger("ann"))
+    assert report.state is EpisodeState.FLAT
+    assert local.stage.broker("ann").open == {}
+    assert len(local.stage.broker("ann").sent) == 3
+    first, second = link.activations
+    assert (first.opened.incarnation, second.opened.incarnation) == (1, 2)
+    assert second.wait_for_predecessor
+
+
+async def test_a_failing_audit_holds_up_no_close_and_loses_no_record(local: Local) -> None:
+    await local.add("ann")
+    local.stage.local_audit.failures = 3
+    began = asyncio.get_running_loop().time()
+    task = asyncio.create_task(local.supervisor.submit([trigger("ann", trigger_id="t")]))
+    while local.stage.broker("ann").open:  # noqa: ASYNC110  # another thread empties it
+        await asyncio.sleep(0.005)
+    flat_after = asyncio.get_running_loop().time() - began
+    (report,) = await local.supervisor.reports(await task)
+    assert flat_after < report_delay(report), "flat before its trigger was on disk"
+    assert report.durable
+    assert len(await records(local, EventType.POSITION_CLOSED)) == 3
+
+
+def report_delay(report: EpisodeReport) -> float:
+    assert report.durable_us is not None
+    return (report.durable_us - report.accepted_us) / 1e6
+
+
+async def test_results_of_many_accounts_ride_together(local: Local) -> None:
+    await local.add(*(f"user-{n}" for n in range(20)))
+    local.stage.local_audit.batches.clear()
+    await liquidate(local, *(trigger(f"user-{n}") for n in range(20)))
+    batches = local.stage.local_audit.batches
+    assert sum(batches) == 20 + 20 + 20 * (3 + 1), "triggers, ends, closes and stream openings"
+    assert len(batches) < 20
+
+
+async def test_a_supervisor_in_its_next_life_finishes_what_was_open(local: Local) -> None:
+    await local.add("ann")
+    hold = threading.Event()
+
+    def hang(broker: ScriptedBroker, order: object) -> object:
+        hold.wait(10)
+        return fill()(broker, order)  # type: ignore[arg-type]
+
+    local.stage.broker("ann").script.append(hang)  # type: ignore[arg-type]
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    await kill_all_tasks()
+    hold.set()
+    (report,) = await local.another_life().reports(["t"])
+    assert report.state is EpisodeState.FLAT
+    assert local.stage.broker("ann").open == {}
+
+
+async def test_a_direct_close_is_recorded_before_it_returns(local: Local) -> None:
+    await local.add("ann")
+    request = CloseRequest("1", 1, "ann", "by hand")
+    result: CloseResult = pickle.loads(await local.supervisor.close(request))
+    assert result.outcome is Outcome.DONE
+    assert pickle.loads(await local.supervisor.close(request)) == result
+    assert len(await records(local, EventType.POSITION_CLOSED)) == 1
+
+
+async def test_shutdown_releases_accounts_and_says_so(local: Local) -> None:
+    await local.add("ann")
+    await local.supervisor.shutdown()
+    assert local.stage.ended == ["ann"]
+    kinds = [r.event_type for r in await records(local)]
+    assert EventType.STREAM_CLOSED in kinds
+    assert kinds[-1] is EventType.ENGINE_STOPPED
