@@ -95,7 +95,14 @@ class AccountLife:
         self._record(EventType.STREAM_OPENED, {"wait_for_predecessor": waits})
         if waits:
             self._closer.wait_for_predecessor()
-        return Activated(self.user_id, account.login, account.currency, len(positions), pid)
+        return Activated(
+            self.user_id,
+            account.login,
+            account.currency,
+            len(positions),
+            pid,
+            self._keeper.take(),
+        )
 
     async def liquidate(self, trigger: GuardTrigger) -> CloseReply:
         """Close what a trigger covers; an unreadable broker is an error in the reply."""

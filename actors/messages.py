@@ -48,6 +48,8 @@ class Activated:
     currency: str
     open_positions: int
     pid: int
+    records: tuple[SealedRecord, ...] = ()
+    """What this life has recorded so far: that it has begun."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class RecordKeeper:
         chain: ChainWriter,
         clock: Clock,
         ship: Ship | None = None,
-        hold_s: float = 0.1,
+        hold_s: float = 0.25,
     ) -> None:
         """Start with nothing to keep."""
         self._user_id = user_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
@@ -37,12 +37,20 @@ class RosterEntry:
 class Roster:
     """Accounts and their actors: arms, re-arms and releases them."""
 
-    def __init__(self, stage: Stage, audit: AuditLink, config: EngineConfig, version: str) -> None:
-        """Start without accounts."""
+    def __init__(
+        self,
+        stage: Stage,
+        audit: AuditLink,
+        config: EngineConfig,
+        version: str,
+        keep: Callable[[Sequence[SealedRecord]], Awaitable[None]],
+    ) -> None:
+        """Start without accounts; ``keep`` puts records on disk."""
         self._stage = stage
         self._audit = audit
         self._config = config
         self._version = version
+        self._keep = keep
         self._entries: dict[str, RosterEntry] = {}
         self._slots = asyncio.Semaphore(ARMED_AT_ONCE)
 
@@ -97,6 +105,7 @@ class Roster:
                 troubles.append(life)
             else:
                 activated.append(life)
+        await self._keep([record for account in activated for record in account.records])
         if troubles:
             raise troubles[0]
         return activated
@@ -118,6 +127,7 @@ class Roster:
             activation = self._activation(entry.spec, opened, wait=True)
             entry.activated = await link.activate(activation)
             entry.link, entry.incarnation = link, opened.incarnation
+        await self._keep(entry.activated.records)
 
     async def release(self, user_id: str) -> tuple[SealedRecord, ...]:
         """End an account's actor; returns its last records."""

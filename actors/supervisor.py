@@ -93,7 +93,7 @@ class Supervisor:
         self._chain = chain
         patience = Patience(self._clock, self._random, first_s=0.1, longest_s=5.0)
         self._outbox = AuditOutbox(audit, self._clock, patience)
-        self._roster = Roster(self._stage, audit, self._config, self._version)
+        self._roster = Roster(self._stage, audit, self._config, self._version, self._outbox.append)
         self._episodes = Episodes(
             self._roster,
             self._outbox,
@@ -124,8 +124,12 @@ class Supervisor:
         """Add accounts and arm them; see :meth:`Roster.arm`. Open episodes of theirs go on."""
         await self.start()
         activated = await self._roster.arm(specs)
-        for account in activated:
-            await self._record(EventType.ACCOUNT_ADDED, account.user_id, self._clock.wall_us())
+        now = self._clock.wall_us()
+        added = [
+            plain_event(EventType.ACCOUNT_ADDED, account.user_id, now, occurred_at=now)
+            for account in activated
+        ]
+        await self._outbox.append([self._chain.seal(record) for record in added])
         await self._resume()
         return activated
 

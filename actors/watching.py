@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 
 from actors.episodes import Episodes
@@ -21,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 SLICE_S = 0.25
 """Work that an account does on watching before it is free for other calls."""
+
+REPLAYS_AT_ONCE = max(1, (os.cpu_count() or 2) - 1)
+"""Accounts that replay prices flat out side by side: a core is left for those that liquidate."""
 
 
 class WatchState(StrEnum):
@@ -52,6 +57,7 @@ class Watching:
         self._states: dict[str, WatchState] = {}
         self._blind: dict[str, str] = {}
         self._triggers: list[str] = []
+        self._replaying = asyncio.Semaphore(REPLAYS_AT_ONCE)
 
     def state(self, user_id: str) -> WatchState:
         """Say what an account's guards are doing."""
@@ -111,11 +117,13 @@ class Watching:
                 del self._tasks[user_id]
 
     async def _until_tripped(self, user_id: str) -> None:
+        is_flat_out = False
         while True:
             entry = self._roster[user_id]
             incarnation = entry.incarnation
             try:
-                seen = await entry.link.watch(SLICE_S)
+                async with self._replaying if is_flat_out else nullcontext():
+                    seen = await entry.link.watch(SLICE_S)
             except (ActorLost, NotActivated) as error:
                 self._blind[user_id] = str(error)
                 await self._revive(user_id, incarnation)
@@ -130,6 +138,7 @@ class Watching:
             if seen.next_in_s is None:
                 self._states[user_id] = WatchState.MARKET_ENDED
                 return
+            is_flat_out = seen.next_in_s == 0
             if seen.next_in_s > 0:
                 await self._clock.sleep(seen.next_in_s)
 

@@ -125,6 +125,10 @@ class Backlog:
                 connection.execute("UPDATE progress SET stored = ?", (end,))
             start = end
 
+    def merge(self) -> None:
+        """Merge SQLite's log into the journal's file; appending does not wait for it."""
+        self._select("PRAGMA wal_checkpoint(PASSIVE)")
+
     def keep_apart(self, waiting: Waiting, reason: str) -> SetAside:
         """Take a record that the store cannot hold out of the line, and keep it apart.
 

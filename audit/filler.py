@@ -105,6 +105,7 @@ class Filler:
             try:
                 if not self._ready:
                     self.open_store()
+                self._backlog.merge()
                 pause = self._move()
             except Exception as error:  # noqa: BLE001 - logged, shown in the status, tried again
                 return self._failed(error)

@@ -68,6 +68,9 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA page_size = 8192")  # two or three records a page, not one
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # Merging the log takes tens of milliseconds, so an append must not do it: the filler does
+        # (Backlog.merge), and only where that fails for long does the log reach this limit.
+        connection.execute("PRAGMA wal_autocheckpoint = 16384")
     except sqlite3.Error:
         connection.close()
         raise

@@ -8,6 +8,7 @@ The store keeps the same content in typed columns, from which the bytes can be m
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -179,9 +180,11 @@ _KINDS: dict[str, frozenset[type]] = {
     **dict.fromkeys(("attempts", "filled_at", "sent_at", "ticket"), _OPTIONAL_WHOLE),
     **dict.fromkeys(("closed_price", "pnl", "volume"), _OPTIONAL_REAL),
 }
-_BEFORE_KINDS = tuple(_KINDS[name] for name in BEFORE_META)
-_AFTER_KINDS = tuple(_KINDS[name] for name in AFTER_META)
+_good_shapes: set[tuple[type, ...]] = set()
+"""Types of members that were found good before: few differ, and each is checked once."""
+_MOST_SHAPES = 10_000
 _LARGEST = 2**63 - 1
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> None:
@@ -196,19 +199,35 @@ def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> No
     """
     if tuple(before) != BEFORE_META or tuple(after) != AFTER_META:
         raise ValueError("the record lacks members, or has others than this version knows")
-    for part, kinds in ((before, _BEFORE_KINDS), (after, _AFTER_KINDS)):
-        for kind, (name, value) in zip(kinds, part.items(), strict=True):
-            if type(value) not in kind:
-                allowed = " or ".join(sorted(one.__name__ for one in kind))
-                raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
-            if type(value) is int and not -_LARGEST <= value <= _LARGEST:
-                raise ValueError(f"{name}={value!r} is not allowed: it must fit into 64 bits")
-            if type(value) is str and not value.isascii() and storable(value) != value:
-                raise ValueError(f"{name}={value!r} is not allowed: it holds a lone surrogate")
-            if type(value) is str and "\0" in value:
-                raise ValueError(f"{name}={value!r} is not allowed: it holds a NUL character")
-    if str(UUID(str(before["event_id"]))) != before["event_id"]:
+    values = (*before.values(), *after.values())
+    shape = tuple(map(type, values))
+    if shape not in _good_shapes:
+        _check_kinds(before, after)
+        if len(_good_shapes) < _MOST_SHAPES:
+            _good_shapes.add(shape)
+    for value, kind in zip(values, shape, strict=True):
+        if kind is int and not -_LARGEST <= value <= _LARGEST:  # type: ignore[operator]  # an int
+            raise ValueError(f"{value!r} is not allowed: a number must fit into 64 bits")
+    text = "".join([value for value in values if type(value) is str])
+    if ("\0" in text) or not text.isascii():
+        _check_texts({**before, **after})
+    if _UUID.fullmatch(str(before["event_id"])) is None:
         raise ValueError(f"event_id={before['event_id']!r} is not allowed: it must be a UUID")
+
+
+def _check_kinds(before: Mapping[str, object], after: Mapping[str, object]) -> None:
+    for name, value in (*before.items(), *after.items()):
+        if type(value) not in _KINDS[name]:
+            allowed = " or ".join(sorted(one.__name__ for one in _KINDS[name]))
+            raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
+
+
+def _check_texts(members: Mapping[str, object]) -> None:
+    for name, value in members.items():
+        if isinstance(value, str) and storable(value) != value:
+            raise ValueError(
+                f"{name}={value!r} is not allowed: it holds a NUL character or a lone surrogate"
+            )
 
 
 def body_of_parts(before: Mapping[str, object], meta: str, after: Mapping[str, object]) -> bytes:

@@ -1,0 +1,1 @@
+"""Benchmarks: figures, each with the reference that it is held against in the same run."""

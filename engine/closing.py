@@ -88,6 +88,7 @@ class AccountCloser:
         self._turn = asyncio.Lock()
         self._left: dict[str, tuple[float, float]] = {}
         self._quiet_until: float | None = None
+        self._state: AccountState | None = None
 
     def wait_for_predecessor(self) -> None:
         """Send nothing for one settle window: the life before this one did not end cleanly.
@@ -103,6 +104,7 @@ class AccountCloser:
             IdempotencyConflict: the key was used for another ticket or volume.
             ValueError: the position_id names another position already.
         """
+        self._state = None
         return await (await self._begin(request))
 
     async def close_each(self, requests: Iterable[CloseRequest]) -> list[CloseResult]:
@@ -111,6 +113,7 @@ class AccountCloser:
         The deals of one are read while the next is sent. A request that conflicts with an
         earlier one is a failed result of its own.
         """
+        self._state = None
         begun: list[tuple[CloseRequest, asyncio.Future[CloseResult] | Exception]] = []
         for request in requests:
             try:
@@ -197,7 +200,7 @@ class AccountCloser:
             if found.close.failure is None:
                 await self._work(found)
             if await self._look_at_deals(found.close):
-                self._finish(found.close)
+                await self._finish(found.close)
             else:
                 task = asyncio.create_task(self._finish_when_deals_show(found.close))
                 task.add_done_callback(lambda done: self._collected(request, done))
@@ -211,7 +214,7 @@ class AccountCloser:
     async def _look_up(self, request: CloseRequest) -> _Found:
         """Read the position fresh and bind the caller's name to its identifier."""
         try:
-            account = await self._account()
+            account = self._state = self._state or await self._account()
             open_now = await self.broker.positions(ticket=request.ticket)
             position = open_now[0] if open_now else None
             identifier = position.identifier if position else request.ticket
@@ -242,10 +245,6 @@ class AccountCloser:
         close = found.close
         try:
             await self._sender.work(close, found.position)
-            if close.attempts:
-                await self._account()  # still the same account? some terminals have switched
-        except WrongAccount as error:
-            close.fail(Outcome.UNKNOWN, f"the terminal changed accounts in mid-close: {error}")
         except BrokerError as error:
             if close.failure is None and not close.is_satisfied:
                 close.fail(
@@ -312,7 +311,20 @@ class AccountCloser:
 
     async def _finish_when_deals_show(self, close: UnfinishedClose) -> None:
         await self._patience.until(lambda: self._look_at_deals(close), self.policy.deal_lag_s)
-        self._finish(close)
+        await self._finish(close)
+
+    async def _doubt_account(self, close: UnfinishedClose) -> None:
+        """Make sure that missing evidence was sought on the right account.
+
+        Terminals have been seen to switch accounts. Deals under our own tag are proof enough;
+        whatever else is concluded must not be read off a stranger's book.
+        """
+        try:
+            await self._account()
+        except WrongAccount as error:
+            close.fail(Outcome.UNKNOWN, f"the terminal changed accounts in mid-close: {error}")
+        except BrokerError as error:
+            _log.warning("account %s could not be checked: %s", self.user_id, error)
 
     def _collected(self, request: CloseRequest, done: asyncio.Task[None]) -> None:
         if done.cancelled():
@@ -321,7 +333,9 @@ class AccountCloser:
             _log.error("finishing a close of %s failed", self.user_id, exc_info=error)
             self.memory.fail(request, error)
 
-    def _finish(self, close: UnfinishedClose) -> None:
+    async def _finish(self, close: UnfinishedClose) -> None:
+        if not close.is_proven:
+            await self._doubt_account(close)
         result = conclude(close, to_datetime(self._clock.wall_us()))
         self._ledger.close_finished(result, evidence_of(close))
         self.memory.finish(close.request, result)

@@ -59,7 +59,7 @@ class EngineConfig(BaseSettings):
     settle_window_s: float = Field(default=10.0, gt=0)
     deal_lag_s: float = Field(default=2.0, gt=0)
     read_deadline_s: float = Field(default=10.0, gt=0)
-    send_deadline_s: float = Field(default=30.0, gt=0)
+    send_deadline_s: float = Field(default=75.0, gt=0)
     journal_wait_s: float = Field(default=0.25, gt=0)
     """How long an episode's first order waits for its journal entry before it goes ahead."""
     poll_interval_s: float = Field(default=0.25, gt=0)

@@ -44,8 +44,9 @@ class ClosingPolicy:
     deal_lag_s: float = 2.0
     """How long deals may lag behind the fill (300-800 ms are reported)."""
     read_deadline_s: float = 10.0
-    send_deadline_s: float = 30.0
-    """After this an unanswered request counts as UNKNOWN (never as refused)."""
+    send_deadline_s: float = 75.0
+    """After this an unanswered request counts as UNKNOWN (never as refused). A broker's own
+    time-out (60 s for MetaTrader 5) should strike first: it knows more."""
 
     def __post_init__(self) -> None:
         """Refuse limits that limit nothing."""

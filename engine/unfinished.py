@@ -86,6 +86,11 @@ class UnfinishedClose:
         return self.executed > 0 and self.executed >= goal - VOLUME_DUST
 
     @property
+    def is_proven(self) -> bool:
+        """Whether deals under our own tag show all that we say was executed."""
+        return self.executed > 0 and self.failure is None and self.deals_cover_executed
+
+    @property
     def deals_cover_executed(self) -> bool:
         """Whether the deals under our tag account for all that we executed."""
         return volume_of(self.book.tagged(self.tag)) >= self.executed - VOLUME_DUST

@@ -7,8 +7,8 @@ process, as MetaTrader 5's does, can only be ended from another process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Coroutine, Generator
+from typing import Any, Generic, TypeVar
 
 from engine.brokers.port import (
     AccountState,
@@ -30,6 +30,48 @@ CODE_EXCEPTION = -1_000_001
 """Code of an :class:`Answer` that stands for an exception or a deadline of ours."""
 
 
+async def within(seconds: float, work: Coroutine[Any, Any, _T]) -> _T:
+    """Await ``work`` for at most ``seconds``.
+
+    A terminal's adapter answers without ever waiting for the event loop, and is called four
+    times a close: work that finishes in its first step pays for no timer.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration as finished:
+        value: _T = finished.value
+        return value
+    async with asyncio.timeout(seconds):
+        return await _Begun(work, awaited)
+
+
+class _Begun(Generic[_T]):
+    """A coroutine that has taken its first step, and what it waits for."""
+
+    def __init__(self, work: Coroutine[Any, Any, _T], awaited: Any) -> None:
+        self._work = work
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        awaited = self._awaited
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:  # noqa: BLE001  # handed on to the work, not handled
+                step = self._work.throw
+                argument: Any = error
+            else:
+                step, argument = self._work.send, sent
+            try:
+                awaited = step(argument)
+            except StopIteration as finished:
+                value: _T = finished.value
+                return value
+
+
 class DeadlineBroker:
     """The same broker with every wait bounded.
 
@@ -43,18 +85,16 @@ class DeadlineBroker:
         self._read_s = read_s
         self._send_s = send_s
 
-    async def _read(self, call: str, reading: Awaitable[_T]) -> _T:
+    async def _read(self, call: str, reading: Coroutine[Any, Any, _T]) -> _T:
         try:
-            async with asyncio.timeout(self._read_s):
-                return await reading
+            return await within(self._read_s, reading)
         except TimeoutError as error:
             raise BrokerUnavailable(f"{call} gave no answer within {self._read_s} s") from error
 
     async def connect(self) -> AccountState:
         """Connect, within the send deadline (a login takes its time)."""
         try:
-            async with asyncio.timeout(self._send_s):
-                return await self.inner.connect()
+            return await within(self._send_s, self.inner.connect())
         except TimeoutError as error:
             raise BrokerUnavailable(f"connect gave no answer within {self._send_s} s") from error
 
@@ -98,10 +138,9 @@ class DeadlineBroker:
         """Cancel a pending order."""
         return await self._send("cancel_order", self.inner.cancel_order(ticket))
 
-    async def _send(self, call: str, sending: Awaitable[Answer]) -> Answer:
+    async def _send(self, call: str, sending: Coroutine[Any, Any, Answer]) -> Answer:
         try:
-            async with asyncio.timeout(self._send_s):
-                return await sending
+            return await within(self._send_s, sending)
         except TimeoutError:
             text = f"{call} gave no answer within {self._send_s} s"
         except Exception as error:  # noqa: BLE001  # whatever a broker's code raises: fate unknown

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.audit.killing import check_what_is_left, kill_a_writer
+from tests.chaos.audit_killing import check_what_is_left, kill_a_writer
+
+
+def test_a_killed_writer_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    stream, last = kill_a_writer(tmp_path, batch=50, after=6)
+    assert last >= 300
+    check_what_is_left(tmp_path, {stream: last}, batch=50)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ _json = st.dictionaries(
 )
 _records = st.builds(
     AuditRecord,
-    event_id=st.uuids().map(lambda name: event_id(EventType.GUARD_ALERT, str(name))),
+    event_id=st.just(""),
     event_type=st.sampled_from(EventType),
     user_id=_text,
     occurred_at=_time,
@@ -54,13 +55,15 @@ _streams = iter(range(1, 1_000_000))
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_records, min_size=1, max_size=5, unique_by=lambda record: record.event_id))
+@given(st.lists(_records, min_size=1, max_size=5))
 def test_the_store_gives_back_exactly_what_it_was_given(
     store: DuckDBStore, records: list[AuditRecord]
 ) -> None:
     writer = ChainWriter(f"account:u1:{next(_streams)}")
-    rows = [row_of(writer.seal(record), record.occurred_at, False) for record in records]
-    report = store.insert_batch(rows)
-    if report.inserted < len(rows):
-        return  # an event that an earlier example drew: uuids repeat while shrinking
+    rows = []
+    for number, record in enumerate(records):
+        name = event_id(record.event_type, writer.stream, number)
+        sealed = writer.seal(replace(record, event_id=name))
+        rows.append(row_of(sealed, record.occurred_at, False))
+    assert store.insert_batch(rows).inserted == len(rows)
     assert repr(store.read_streams([writer.stream], 0, 100)) == repr(rows)

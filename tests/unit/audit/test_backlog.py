@@ -71,6 +71,15 @@ def test_ordinals_are_never_used_again(journal_path: Path) -> None:
     journal.close()
 
 
+def test_merging_leaves_every_record(journal: Journal, backlog: Backlog) -> None:
+    log = journal.path.with_name(journal.path.name + "-wal")
+    for first in range(1, 1000, 100):
+        journal.append(a_chain(100, f"account:u{first}:1", first))
+        backlog.merge()
+    assert len(backlog.after(0, 2_000)) == 1_000
+    assert log.stat().st_size < 1_000_000  # merged and used again, not grown
+
+
 def test_a_record_kept_apart_leaves_the_line(journal: Journal, backlog: Backlog) -> None:
     journal.append(a_chain(3))
     second = backlog.after(1, 1)[0]

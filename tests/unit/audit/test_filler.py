@@ -184,6 +184,17 @@ def test_a_contradiction_found_by_the_store_is_set_aside(
     assert len(store.rows) == 60
 
 
+def test_records_set_aside_do_not_stay_in_the_line(
+    journal: Journal, backlog: Backlog, store: MemoryStore, clock: ManualClock
+) -> None:
+    filler = _filler(backlog, store, clock)
+    journal.append(a_chain(2))
+    for one in backlog.after(0, 2):
+        backlog.keep_apart(one, "as a step does that fails afterwards")
+    assert filler.drain(1)
+    assert filler.committed == 2
+
+
 def test_the_lost_end_of_a_store_is_refilled_as_far_as_the_journal_reaches(
     journal: Journal, backlog: Backlog, store: MemoryStore, clock: ManualClock
 ) -> None:

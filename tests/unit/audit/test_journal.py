@@ -60,6 +60,15 @@ def test_a_record_twice_in_one_batch_is_stored_once(journal: Journal) -> None:
     assert len(_held(journal)) == 1
 
 
+def test_a_commit_reaches_the_disk(journal: Journal) -> None:
+    with journal.writing() as connection:
+        pragmas = [
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous")
+        ]
+    assert pragmas == ["wal", 2]  # 2 is FULL
+
+
 def test_an_empty_batch_is_nothing(journal: Journal) -> None:
     assert journal.append([]).acknowledged == frozenset()
 

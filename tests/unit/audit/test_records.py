@@ -33,7 +33,7 @@ def test_texts_that_look_like_the_form_do_not_break_it() -> None:
         description=_HOSTILE,
         close_reason=_HOSTILE,
         user_id=_HOSTILE,
-        meta_data={"occurred_at": 1, "meta_data": {"occurred_at": _HOSTILE}, "z": _HOSTILE},
+        meta_data={"a": 1, "meta_data": {"a": 1, "occurred_at": _HOSTILE}, "occurred_at": 1},
     )
     back = record_of(_sealed(record))
     assert back.description == back.close_reason == back.user_id == _HOSTILE
@@ -48,9 +48,9 @@ def test_texts_that_look_like_the_form_do_not_break_it() -> None:
         ("pnl", "1", "pnl='1' is not allowed"),
         ("ticket", True, "ticket=True is not allowed"),
         ("ticket", 2**64, "fit into 64 bits"),
-        ("symbol", "a\0b", "NUL character"),
-        ("description", "\ud800", "lone surrogate"),
-        ("event_id", "x", "badly formed"),
+        ("symbol", "a\0b", "symbol=.*NUL character"),
+        ("description", "\ud800", "description=.*lone surrogate"),
+        ("event_id", "x", "must be a UUID"),
         ("event_id", str(uuid4()).upper(), "must be a UUID"),
         ("occurred_at", None, "occurred_at=None is not allowed"),
     ],

@@ -299,6 +299,8 @@ async def test_a_terminal_that_changes_accounts_in_mid_close_is_unknown(desk: De
             raise WrongAccount("login 8 instead of 7")
 
         desk.broker.account = wrong  # type: ignore[method-assign, assignment]
+        desk.broker.open.clear()
+        desk.broker.deals.clear()
         raise TimeoutError
 
     desk.broker.script.append(switch)  # type: ignore[arg-type]

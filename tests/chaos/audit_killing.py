@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from audit.ledger import AuditLedger
 from audit.queries import RecordQuery
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[2]
 
 
 def kill_a_writer(folder: Path, *, batch: int, after: int) -> tuple[str, int]:
@@ -18,7 +19,7 @@ def kill_a_writer(folder: Path, *, batch: int, after: int) -> tuple[str, int]:
     Returns:
         Its stream, and the number of the last record that it said was acknowledged.
     """
-    command = [sys.executable, "-m", "tests.unit.audit.writing_child"]
+    command = [sys.executable, "-m", "tests.chaos.audit_writing_child"]
     arguments = [f"duckdb:///{folder}/audit.duckdb", f"{folder}/journal.sqlite3", str(batch)]
     with subprocess.Popen(
         command + arguments, stdout=subprocess.PIPE, text=True, cwd=_ROOT
@@ -50,8 +51,6 @@ def check_what_is_left(folder: Path, acknowledged: dict[str, int], *, batch: int
 
 
 def _lives(folder: Path) -> int:
-    import sqlite3
-
     connection = sqlite3.connect(folder / "journal.sqlite3")
     (lives,) = connection.execute("SELECT max(incarnation) FROM streams").fetchone()
     connection.close()

@@ -13,10 +13,11 @@ from tests.unit.audit.samples import a_chain
 _COUNT = 400
 
 
-@pytest.fixture
-def crashed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a ledger as a SIGKILL leaves them, with DuckDB's log not yet merged."""
-    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    folder = tmp_path_factory.mktemp("ledger")
+    live, crashed = folder / "live", folder / "crashed"
     with AuditLedger(f"duckdb:///{live}/audit.duckdb", live / "journal.sqlite3") as ledger:
         for first in range(1, _COUNT, 100):
             ledger.append(a_chain(100, f"account:u{first}:1", first))
@@ -24,6 +25,11 @@ def crashed(tmp_path: Path) -> Path:
         shutil.copytree(live, crashed)
     assert (crashed / "audit.duckdb.wal").stat().st_size > 100_000
     return crashed
+
+
+@pytest.fixture
+def crashed(left_behind: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(left_behind, tmp_path / "crashed")
 
 
 def _reopen(folder: Path) -> AuditLedger:
@@ -37,7 +43,7 @@ def test_a_whole_log_is_read(crashed: Path) -> None:
         assert ledger.status().alarms == ()
 
 
-@pytest.mark.parametrize("cut", [1, 1_000, 100_000])
+@pytest.mark.parametrize("cut", [1, 100_000])
 def test_a_cut_log_is_filled_up_from_the_journal(crashed: Path, cut: int) -> None:
     log = crashed / "audit.duckdb.wal"
     with log.open("r+b") as file:
@@ -47,7 +53,7 @@ def test_a_cut_log_is_filled_up_from_the_journal(crashed: Path, cut: int) -> Non
         assert ledger.verify().ok
 
 
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("part", [0.1, 0.9])
 def test_a_flipped_bit_in_the_log_is_never_silence(crashed: Path, part: float) -> None:
     log = crashed / "audit.duckdb.wal"
     data = bytearray(log.read_bytes())

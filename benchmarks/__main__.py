@@ -1,0 +1,38 @@
+"""``python -m benchmarks``: every figure, or those whose names are given."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+import ray
+
+from actors.ray_runtime import join_or_start
+from benchmarks import liquidation
+from benchmarks.figures import Figure
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "fan-out": liquidation.fan_out,
+    "latency": liquidation.with_latency,
+}
+
+
+def main() -> int:
+    """Run benchmarks; the exit status says nothing about goals: machines are noisy."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
+    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="default: all")
+    chosen = parser.parse_args().figures or list(FIGURES)
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, Ray {ray.__version__}")
+    join_or_start("local")
+    try:
+        for name in chosen:
+            print("\n".join(FIGURES[name]().lines()), flush=True)
+    finally:
+        ray.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
