@@ -53,6 +53,10 @@ class AsyncRiskEngine:
         engine = await asyncio.to_thread(RiskEngine.attach, namespace=namespace, address=address)
         return cls(engine.calls, owns_ray=engine._owns_ray)
 
+    async def share(self, name: str, value: object) -> None:
+        """Keep a large object for many accounts; name it in options as ``Shared(name)``."""
+        await asyncio.to_thread(self.calls.share, name, value)
+
     async def add_account(self, spec: AccountSpec) -> Activated:
         """Add an account."""
         return (await self._get(self.calls.add_accounts([spec])))[0]
@@ -184,6 +188,14 @@ class AsyncRiskEngine:
     async def shutdown(self) -> None:
         """End cleanly."""
         await asyncio.to_thread(RiskEngine(self.calls, owns_ray=self._owns_ray).shutdown)
+
+    async def __aenter__(self) -> Self:
+        """Use as a context manager: shuts down at its end."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Shut down."""
+        await self.shutdown()
 
     async def _get(self, call: Call[_T], timeout: float | None = None) -> _T:
         try:

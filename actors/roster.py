@@ -52,6 +52,7 @@ class Roster:
         self._version = version
         self._keep = keep
         self._entries: dict[str, RosterEntry] = {}
+        self._arming: set[str] = set()
         self._slots = asyncio.Semaphore(ARMED_AT_ONCE)
 
     def __iter__(self) -> Iterator[str]:
@@ -85,19 +86,27 @@ class Roster:
             BrokerError: an account's broker cannot be reached; that account was not added, the
                 others were.
         """
-        seen = set(self._entries)
+        seen = {*self._entries, *self._arming}
         for spec in specs:
             if spec.user_id in seen:
                 arguments.refuse("user_id", spec.user_id, "it exists already; remove it first")
             seen.add(spec.user_id)
-        opened = await self._audit.open_streams([account_owner(s.user_id) for s in specs])
-        lives = await asyncio.gather(
-            *(
-                self._begin(spec, life.incarnation, self._activation(spec, life))
-                for spec, life in zip(specs, opened, strict=True)
-            ),
-            return_exceptions=True,
-        )
+        names = [spec.user_id for spec in specs]
+        self._arming.update(names)
+        try:
+            opened = await self._audit.open_streams([account_owner(name) for name in names])
+            lives = await asyncio.gather(
+                *(
+                    self._begin(spec, life.incarnation, self._activation(spec, life))
+                    for spec, life in zip(specs, opened, strict=True)
+                ),
+                return_exceptions=True,
+            )
+        finally:
+            self._arming.difference_update(names)
+        for name in names:  # they were ready in another order than they were added in
+            if name in self._entries:
+                self._entries[name] = self._entries.pop(name)
         activated: list[Activated] = []
         troubles: list[BaseException] = []
         for life in lives:
@@ -173,5 +182,5 @@ class Roster:
             version=self._version,
             config_hash=config.digest,
             poll_interval_s=config.poll_interval_s,
-            wait_for_predecessor=wait or opened.incarnation > 1,
+            wait_for_predecessor=wait or not opened.predecessor_ended_cleanly,
         )

@@ -103,9 +103,9 @@ class Filler:
         """
         with self._working:
             try:
+                self._backlog.merge()
                 if not self._ready:
                     self.open_store()
-                self._backlog.merge()
                 pause = self._move()
             except Exception as error:  # noqa: BLE001 - logged, shown in the status, tried again
                 return self._failed(error)

@@ -25,6 +25,7 @@ from engine.clock import Clock, SystemClock
 
 _INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TYPE = b'"event_type":"'
+_CLOSED_TYPE = EventType.STREAM_CLOSED.encode()
 _EPISODE_TYPES = (EventType.TRIGGER_ACCEPTED.encode(), EventType.EPISODE_FINISHED.encode())
 
 
@@ -279,6 +280,8 @@ class Journal:
             start = record.body.find(_TYPE) + len(_TYPE)
             if record.body.startswith(_EPISODE_TYPES, start):
                 self._note_episode(record, now)
+            elif record.body.startswith(_CLOSED_TYPE, start):
+                self._streams.close(record.stream, record.seq)
 
     def _note_episode(self, record: SealedRecord, now: int) -> None:
         before, _, after = parts_of_body(record.body)

@@ -21,6 +21,7 @@ CREATE TABLE streams (
     incarnation INTEGER NOT NULL,
     head_seq INTEGER NOT NULL,
     head_hash BLOB,
+    closed_at_seq INTEGER,
     UNIQUE (owner, incarnation)
 );
 CREATE TABLE records (

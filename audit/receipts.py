@@ -35,6 +35,9 @@ class OpenedStream:
     incarnation: int
     predecessor: ChainHead | None
     """Last known head of the owner's previous stream that has one."""
+    predecessor_ended_cleanly: bool = True
+    """Whether the life before said, in its last record, that nothing was under way; also true
+    when there was none. If not, its last request may still act at the broker."""
 
 
 @dataclass(frozen=True, slots=True)

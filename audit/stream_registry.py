@@ -63,9 +63,10 @@ class StreamRegistry:
                 (owner,),
             ).fetchone()
             stream = stream_name(owner, number)
+            is_clean = self._ended_cleanly(owner, number - 1)
             self._add(ChainHead(stream, 0, b""), owner, number)
             head = None if predecessor is None else ChainHead(*predecessor)
-            opened.append(OpenedStream(stream, number, head))
+            opened.append(OpenedStream(stream, number, head, is_clean))
         return tuple(opened)
 
     def find(self, name: str) -> StreamState:
@@ -111,6 +112,20 @@ class StreamRegistry:
             "SELECT name, head_seq, head_hash FROM streams WHERE head_seq > 0 ORDER BY id"
         ).fetchall()
         return tuple(ChainHead(*row) for row in rows)
+
+    def close(self, stream: str, seq: int) -> None:
+        """Note that a stream's writer has ended its life with record ``seq``."""
+        self._connection.execute(
+            "UPDATE streams SET closed_at_seq = ? WHERE name = ?", (seq, stream)
+        )
+
+    def _ended_cleanly(self, owner: str, incarnation: int) -> bool:
+        """Whether a life ended with its closing record, or never was (number 0)."""
+        row = self._connection.execute(
+            "SELECT closed_at_seq = head_seq FROM streams WHERE owner = ? AND incarnation = ?",
+            (owner, incarnation),
+        ).fetchone()
+        return incarnation == 0 if row is None else bool(row[0])
 
     def is_superseded(self, state: StreamState) -> bool:
         """Whether the stream's owner has a newer life."""

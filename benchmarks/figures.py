@@ -33,11 +33,12 @@ class Figure:
 
     def lines(self) -> list[str]:
         """Return the figure as text."""
+        met = "met" if self.is_met else "NOT met"
         return [
             self.name,
             f"  measured   {_spread(self.values)} {self.unit}",
             f"  reference  {_spread(self.reference)} {self.unit}  ({self.reference_name})",
-            f"  ratio      {self.ratio:.2f}  (goal {self.goal}: {'met' if self.is_met else 'NOT met'})",
+            f"  ratio      {self.ratio:.2f}  (goal {self.goal}: {met})",
             *([f"  {self.note}"] if self.note else []),
         ]
 

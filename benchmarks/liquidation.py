@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
 
 from actors.handle import RiskEngine
 from actors.messages import EpisodeState
+from actors.placement import ActorRef
 from actors.registry import Shared
 from benchmarks.figures import Figure
 from engine.brokers.account_spec import AccountSpec
@@ -29,7 +31,7 @@ class Bare:
 
 def fan_out(accounts: int = 50, positions: int = 10, rounds: int = 7) -> Figure:
     """Liquidate without latency, durably, against one no-op call to as many bare actors."""
-    bare = ray.remote(num_cpus=0)(Bare)
+    bare: Any = ray.remote(num_cpus=0)(Bare)
     actors = [bare.remote() for _ in range(accounts)]
     ray.get([actor.nothing.remote() for actor in actors])
     with _armed(accounts, positions * (rounds + 1), latency_ms=0.0) as (engine, arming_s):
@@ -127,7 +129,7 @@ def _liquidate(engine: RiskEngine, triggers: Sequence[GuardTrigger]) -> float:
     return elapsed * 1000
 
 
-def _timed_fan_out(actors: Sequence[ray.actor.ActorHandle[Bare]]) -> float:
+def _timed_fan_out(actors: Sequence[ActorRef]) -> float:
     began = time.perf_counter()
     ray.get([actor.nothing.remote() for actor in actors])
     return (time.perf_counter() - began) * 1000

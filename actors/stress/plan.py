@@ -158,5 +158,5 @@ def _whole_steps(lots: float, symbol: SymbolSettings) -> float:
 
 def _round_up(amount: float) -> float:
     """Round up to two significant digits."""
-    magnitude = 10 ** max(0, math.floor(math.log10(amount)) - 1)
+    magnitude = 10.0 ** max(0, math.floor(math.log10(amount)) - 1)
     return math.ceil(amount / magnitude) * magnitude

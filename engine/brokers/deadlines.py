@@ -58,15 +58,14 @@ class _Begun(Generic[_T]):
     def __await__(self) -> Generator[Any, Any, _T]:
         awaited = self._awaited
         while True:
+            trouble: BaseException | None = None
+            sent: Any = None
             try:
                 sent = yield awaited
             except BaseException as error:  # noqa: BLE001  # handed on to the work, not handled
-                step = self._work.throw
-                argument: Any = error
-            else:
-                step, argument = self._work.send, sent
+                trouble = error
             try:
-                awaited = step(argument)
+                awaited = self._work.send(sent) if trouble is None else self._work.throw(trouble)
             except StopIteration as finished:
                 value: _T = finished.value
                 return value

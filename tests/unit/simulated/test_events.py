@@ -85,6 +85,10 @@ def level(mt5: SimulatedTerminal) -> float:
     return float(info.margin_level)
 
 
+def state(mt5: SimulatedTerminal) -> MarginState:
+    return mt5.margin_state
+
+
 class TestStopOut:
     # 1 lot needs 1,100.10; deposit 2,000: level 50 % is equity 550.05, a loss of 1,449.95.
     def test_at_the_level_itself_nothing_happens(self) -> None:
@@ -94,10 +98,10 @@ class TestStopOut:
             account=AccountSettings(deposit=2_000.0),
         )
         ticket = opened(mt5, BUY, 1.0)
-        assert mt5.margin_state is MarginState.FINE
+        assert state(mt5) is MarginState.FINE
         mt5.advance()
         assert level(mt5) == pytest.approx(555 / 1_100.10 * 100)
-        assert mt5.margin_state is MarginState.MARGIN_CALL
+        assert state(mt5) is MarginState.MARGIN_CALL
         assert ticket in mt5.book.positions
         mt5.advance()
         assert mt5.positions_total() == 0
@@ -140,7 +144,7 @@ class TestStopOut:
         opened(mt5, BUY, 1.0)
         mt5.advance()
         assert mt5.positions_total() == 1
-        assert mt5.margin_state is MarginState.MARGIN_CALL
+        assert state(mt5) is MarginState.MARGIN_CALL
         info = mt5.account_info()
         assert info is not None
         # 0.2001 x 100,000
@@ -158,7 +162,7 @@ class TestStopOut:
         )
         opened(mt5, BUY, 1.0)
         mt5.advance()
-        assert mt5.margin_state is MarginState.MARGIN_CALL
+        assert state(mt5) is MarginState.MARGIN_CALL
         assert mt5.positions_total() == 1
         mt5.advance()
         assert mt5.book.deals[-1].comment == "[so 1480.00]"
@@ -180,7 +184,7 @@ class TestStopOut:
         )
         opened(mt5, BUY, 1.0)
         mt5.advance()
-        assert mt5.margin_state is MarginState.STOP_OUT
+        assert state(mt5) is MarginState.STOP_OUT
         assert mt5.positions_total() == 1
 
 

@@ -1,0 +1,47 @@
+"""Configuration from code and environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from engine.config import EngineConfig, GuardSettings
+
+
+def test_the_environment_sets_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISK_ENGINE_MODE", "observe")
+    monkeypatch.setenv("RISK_ENGINE_GUARDS__DRAWDOWN_CRITICAL", "0.3")
+    config = EngineConfig()
+    assert config.mode == "observe"
+    assert config.guards.drawdown_critical == 0.3
+    assert not config.closing_policy().sends_orders
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"mode": "maybe"}, "mode"),
+        ({"settle_window_s": 0}, "settle_window_s"),
+        ({"most_attempts": -1}, "most_attempts"),
+        ({"nonsense": 1}, "nonsense"),
+        ({"guards": {"drawdown_warning": 0.5}}, "drawdown_warning"),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, object], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        EngineConfig(**fields)  # type: ignore[arg-type]
+
+
+def test_the_store_is_a_file_beside_the_journal_unless_told_otherwise(tmp_path: Path) -> None:
+    config = EngineConfig(data_dir=tmp_path)
+    assert config.store_url == f"duckdb:///{tmp_path / 'audit.duckdb'}"
+    assert config.journal_path == tmp_path / "journal.sqlite"
+    assert EngineConfig(audit_url="duckdb:////x.duckdb").store_url == "duckdb:////x.duckdb"
+
+
+def test_the_digest_tells_configurations_apart() -> None:
+    assert EngineConfig().digest == EngineConfig().digest
+    other = EngineConfig(guards=GuardSettings(drawdown_critical=0.3))
+    assert EngineConfig().digest != other.digest
