@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.account import AccountActor
+from actors.messages import Activated, Activation
 from actors.placement import AUDIT, ActorRef, find
 from actors.recording import Confirmed
 from actors.registry import Registry, Shared
@@ -26,6 +27,12 @@ class AccountProcess(AccountActor):
         self._namespace = namespace
         self._audit: ActorRef | None = None
         super().__init__(user_id, ship=self._to_audit, open_account=self._open)
+
+    def activate(self, activation: Activation) -> Activated:
+        """Begin a life, and open the way to the audit actor before it is needed in a hurry."""
+        activated = super().activate(activation)
+        self._to_audit(())
+        return activated
 
     def _to_audit(self, records: Sequence[SealedRecord]) -> Confirmed:
         if self._audit is None:

@@ -26,7 +26,7 @@ def join_or_start(address: str | None) -> bool:
         address=address,
         include_dashboard=False if address in (None, "local") else None,
         log_to_driver=False,
-        logging_level=logging.WARNING,
+        logging_level=logging.ERROR,
     )
     return True
 

@@ -184,7 +184,7 @@ class Dealing:
         elif request.position:
             position = book.positions[request.position]
             identifier = position.identifier
-            deal = self._fills.close(position, min(volume, position.volume), prices, origin)
+            deal = self._fills.close(position, volume, prices, origin)
         else:
             deal = self._fills.open(slot, sign, volume, prices, origin)
             identifier = order

@@ -77,10 +77,10 @@ def markets(draw: st.DrawFn) -> Market:
 
 accounts = st.builds(
     AccountSettings,
-    deposit=st.sampled_from([100.0, 5_000.0, 1e6]),
+    deposit=st.sampled_from([300.0, 5_000.0, 1e6, 1e6]),
     credit=st.sampled_from([0.0, 250.0]),
     currency=st.sampled_from(["USD", "EUR", "JPY"]),
-    leverage=st.sampled_from([1, 30, 500]),
+    leverage=st.sampled_from([30, 500]),
     margin_mode=st.sampled_from([MarginMode.HEDGING, MarginMode.NETTING]),
     stop_out=st.sampled_from([0.0, 50.0]),
     stop_out_mode=st.sampled_from(StopOutMode),
@@ -267,16 +267,18 @@ class TerminalMachine(RuleBasedStateMachine):
             }
         )
 
-    @rule(pick=st.integers(0, 100), by=st.integers(0, 100))
-    def close_by(self, pick: int, by: int) -> None:
-        tickets = list(self.mt5.book.positions) or [1]
-        self.send(
-            {
-                "action": 10,
-                "position": tickets[pick % len(tickets)],
-                "position_by": tickets[by % len(tickets)],
-            }
-        )
+    @rule(pick=st.integers(0, 100))
+    def close_by(self, pick: int) -> None:
+        positions = self.mt5.book.positions.values()
+        pairs = [
+            (one.ticket, other.ticket)
+            for one in positions
+            for other in positions
+            if one.symbol == other.symbol and one.sign != other.sign
+        ]
+        if pairs:
+            one, other = pairs[pick % len(pairs)]
+            self.send({"action": 10, "position": one, "position_by": other})
 
     @rule(pick=st.integers(0, 100), action=st.sampled_from([7, 8]), away=st.floats(0.5, 1.5))
     def touch_a_pending_order(self, pick: int, action: int, away: float) -> None:
@@ -298,6 +300,15 @@ class TerminalMachine(RuleBasedStateMachine):
     def book_is_sound(self) -> None:
         if hasattr(self, "mt5"):
             check_book(self.mt5)
+
+    @invariant()
+    def account_shows_the_sum_of_its_positions(self) -> None:
+        if not hasattr(self, "mt5"):
+            return
+        info, positions = self.mt5.account_info(), self.mt5.positions_get()
+        assert info is not None
+        assert positions is not None
+        assert abs(info.profit - sum(p.profit + p.swap for p in positions)) < 0.005
 
 
 class FaultyTerminalMachine(TerminalMachine):

@@ -69,4 +69,4 @@ async def test_less_equity_never_calms_the_guard(equity: float, peak: float, les
     guard = DrawdownGuard()
     before = await guard.check_drawdown(equity, peak, "ann")
     after = await guard.check_drawdown(equity * less, peak, "ann")
-    assert order[after and after.type] >= order[before and before.type]
+    assert order[after.type if after else None] >= order[before.type if before else None]

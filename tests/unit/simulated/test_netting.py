@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.simulated import AccountSettings, MarginMode, SimulatedTerminal
-from tests.unit.simulated.arranging import BUY, SELL, path, request, send, terminal
+from tests.unit.simulated.arranging import BUY, DAY_MS, SELL, path, request, send, special, terminal
 
 QUOTES = [(1.10000, 1.10010), (1.11000, 1.11010), (1.12000, 1.12010)]
 
@@ -55,6 +55,23 @@ def test_more_than_the_position_reverses_it(mt5: SimulatedTerminal) -> None:
     # (1.11000 - 1.10010) x 10,000 of the old position
     assert (deal.entry, deal.volume, deal.profit) == (mt5.DEAL_ENTRY_INOUT, 0.3, 99.0)
     assert deal.position_id == opening.order
+
+
+def test_a_reversal_pays_the_swap_of_the_old_position_once() -> None:
+    mt5 = terminal(
+        path("EURUSD", QUOTES, start_ms=DAY_MS - 1, step_ms=1),
+        symbols=special(swap_long=-10.0),
+        account=AccountSettings(margin_mode=MarginMode.NETTING),
+    )
+    send(mt5, BUY, 0.1)
+    mt5.advance()
+    send(mt5, SELL, 0.3)
+    # 10,000 x 0.00001 x -10
+    assert mt5.book.deals[-1].swap == -1.0
+    (position,) = mt5.book.positions.values()
+    assert position.swap == 0.0
+    send(mt5, BUY, 0.2)
+    assert mt5.book.deals[-1].swap == 0.0
 
 
 def test_margin_of_a_reversed_position_is_that_of_what_is_left(mt5: SimulatedTerminal) -> None:
