@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.policy import ClosingOrder, ClosingPolicy
+
+
+_DUCKDB = "duckdb:///"
 
 
 class GuardSettings(BaseModel):
@@ -46,7 +49,7 @@ class EngineConfig(BaseSettings):
 
     namespace: str = Field(default="risk-engine", min_length=1)
     """Ray namespace of the engine's named actors: one engine each."""
-    data_dir: Path = Path("risk-engine-data")
+    data_dir: Path = Field(default=Path("risk-engine-data"), validate_default=True)
     """Where the journal lives, and the audit store unless ``audit_url`` says otherwise."""
     audit_url: str = ""
     """``duckdb:///path``; a file in ``data_dir`` if empty."""
@@ -65,15 +68,29 @@ class EngineConfig(BaseSettings):
     poll_interval_s: float = Field(default=0.25, gt=0)
     """Distance of two looks at an account whose broker has no stream of prices."""
 
+    @field_validator("data_dir")
+    @classmethod
+    def _from_here(cls, folder: Path) -> Path:
+        """Fix a relative folder to where it was named: actors run elsewhere."""
+        return folder.absolute()
+
+    @field_validator("audit_url")
+    @classmethod
+    def _file_from_here(cls, url: str) -> str:
+        path = url.removeprefix(_DUCKDB)
+        if url == path or not path or path.startswith(":"):
+            return url
+        return f"{_DUCKDB}{Path(path).absolute()}"
+
     @property
     def store_url(self) -> str:
         """The audit store's URL, with the default filled in."""
-        return self.audit_url or f"duckdb:///{(self.data_dir / 'audit.duckdb').absolute()}"
+        return self.audit_url or f"{_DUCKDB}{self.data_dir / 'audit.duckdb'}"
 
     @property
     def journal_path(self) -> Path:
         """The journal's file."""
-        return (self.data_dir / "journal.sqlite").absolute()
+        return self.data_dir / "journal.sqlite"
 
     @property
     def digest(self) -> str:

@@ -41,6 +41,19 @@ def test_the_store_is_a_file_beside_the_journal_unless_told_otherwise(tmp_path: 
     assert EngineConfig(audit_url="duckdb:////x.duckdb").store_url == "duckdb:////x.duckdb"
 
 
+def test_relative_paths_are_fixed_to_where_they_were_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit actor's process has another working folder."""
+    monkeypatch.chdir(tmp_path)
+    config = EngineConfig(data_dir=Path("data"), audit_url="duckdb:///store.duckdb")
+    default = EngineConfig()
+    monkeypatch.chdir("/")
+    assert config.journal_path == tmp_path / "data" / "journal.sqlite"
+    assert config.store_url == f"duckdb:///{tmp_path / 'store.duckdb'}"
+    assert default.data_dir == tmp_path / "risk-engine-data"
+
+
 def test_the_digest_tells_configurations_apart() -> None:
     assert EngineConfig().digest == EngineConfig().digest
     other = EngineConfig(guards=GuardSettings(drawdown_critical=0.3))
