@@ -228,7 +228,7 @@ class AccountCloser:
         if position is not None or deals:
             self.memory.bind(request, str(identifier))
         close = UnfinishedClose(request, self.memory.position_of(request), identifier)
-        close.deals = deals
+        close.saw_deals(deals)
         left, until = self._left.get(close.position, (0.0, 0.0))
         if self._clock.monotonic() < until:
             close.at_most = left
@@ -300,7 +300,7 @@ class AccountCloser:
         if not close.attempts and not close.gone:
             return True
         try:
-            close.deals = await self.broker.deals_of(close.identifier)
+            close.saw_deals(await self.broker.deals_of(close.identifier))
         except BrokerError as error:
             _log.warning("deals of position %s of %s: %s", close.position, self.user_id, error)
             return None

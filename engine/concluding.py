@@ -49,7 +49,7 @@ def evidence_of(close: UnfinishedClose) -> CloseEvidence:
         side=close.side,
         volume_before=close.volume_before,
         attempts=tuple(close.attempts),
-        deals=close.deals,
+        deals=close.book.deals,
         closed_by=closed_by(close.book.exits),
     )
 
@@ -94,7 +94,7 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
         return Outcome.ALREADY_CLOSED, None
     if close.attempts or close.executed > 0:
         return Outcome.UNKNOWN, "the position is no longer listed, but no deal shows who closed it"
-    if close.deals:
+    if close.book.deals:
         return Outcome.UNKNOWN, "the position is not listed, yet its deals do not add up to closed"
     return Outcome.NOT_FOUND, (
         f"ticket={close.request.ticket} is no open position, and the broker has no deals of it"
@@ -112,7 +112,7 @@ def _realised_deals(
     """
     book = close.book
     if outcome is Outcome.ALREADY_CLOSED:
-        return close.deals, book.exits
+        return close.book.deals, book.exits
     ours = book.tagged(close.tag)
     if outcome is Outcome.DONE:
         others = tuple(

@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.policy import ClosingOrder, ClosingPolicy
 
-
 _DUCKDB = "duckdb:///"
 
 

@@ -17,21 +17,21 @@ VOLUME_DUST = 1e-8
 class DealBook:
     """All deals of one position, sorted by what they did to it."""
 
-    entries: tuple[Deal, ...]
-    exits: tuple[Deal, ...]
+    deals: tuple[Deal, ...] = ()
+    entries: tuple[Deal, ...] = ()
+    exits: tuple[Deal, ...] = ()
 
     @classmethod
     def of(cls, deals: Iterable[Deal]) -> DealBook:
         """Sort a position's deals into entries and exits."""
         all_deals = tuple(deals)
-        return cls(
-            tuple(d for d in all_deals if d.entry is DealEntry.IN),
-            tuple(d for d in all_deals if d.entry.is_exit),
-        )
+        entries = tuple([d for d in all_deals if d.entry is DealEntry.IN])
+        exits = tuple([d for d in all_deals if d.entry is not DealEntry.IN])
+        return cls(all_deals, entries, exits)
 
     def tagged(self, tag: str) -> tuple[Deal, ...]:
         """Return the exits that carry a close tag."""
-        return tuple(d for d in self.exits if d.comment == tag)
+        return tuple([d for d in self.exits if d.comment == tag])
 
     @property
     def is_fully_closed(self) -> bool:

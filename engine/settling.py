@@ -56,12 +56,12 @@ class Settler:
             last.clear()
             try:
                 still_open = await self._broker.positions(ticket=position.ticket)
-                close.deals = await self._broker.deals_of(position.identifier)
+                close.saw_deals(await self._broker.deals_of(position.identifier))
             except BrokerError as error:
                 trouble[:] = [str(error)]
                 return None
             now = still_open[0] if still_open else None
-            last.append((now, close.deals))
+            last.append((now, close.book.deals))
             return _agreed(close, position, now, before)
 
         settled = await self._patience.until(look, self._window_s)

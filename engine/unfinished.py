@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from engine.brokers.port import Deal, Position, Side
@@ -28,7 +29,8 @@ class UnfinishedClose:
     executed: float = 0.0
     """Lots that our requests are known to have closed."""
     attempts: list[Attempt] = field(default_factory=list)
-    deals: tuple[Deal, ...] = ()
+    book: DealBook = field(default_factory=DealBook)
+    """The position's deals as last read."""
     gone: bool = False
     """A read found the position absent."""
     failure: Outcome | None = None
@@ -55,6 +57,10 @@ class UnfinishedClose:
         """Whether a read shows more than can be open: it lags behind what was executed."""
         return self.at_most is not None and position.volume > self.at_most + VOLUME_DUST
 
+    def saw_deals(self, deals: Iterable[Deal]) -> None:
+        """Note a fresh read of the position's deals."""
+        self.book = DealBook.of(deals)
+
     def note_executed(self, volume: float, open_before: float) -> None:
         """Note that one request took ``volume`` lots out of ``open_before``."""
         self.executed += volume
@@ -64,11 +70,6 @@ class UnfinishedClose:
         """Note why the close cannot go on."""
         self.failure = outcome
         self.error = error
-
-    @property
-    def book(self) -> DealBook:
-        """The position's deals as last read."""
-        return DealBook.of(self.deals)
 
     @property
     def wanted(self) -> float | None:
