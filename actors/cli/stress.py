@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -86,23 +88,23 @@ def stress(
             name = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
             given = f" (given: {problem['input']})" if problem["loc"] else ""
             message = problem["msg"].removeprefix("Value error, ")
-            errors.print(f"{name if problem['loc'] else 'options'}: {message}{given}", style="red")
+            _complain(errors, f"{name if problem['loc'] else 'options'}: {message}{given}")
         raise typer.Exit(USAGE) from None
     except (ValueError, OSError) as error:
-        errors.print(str(error), style="red", markup=False)
+        _complain(errors, str(error))
         raise typer.Exit(USAGE) from None
     is_live = console.is_terminal and not as_json
     view: RunView = (
         LiveView(console, options.accounts, plan.position_count) if is_live else NoView()
     )
     try:
-        with view:
+        with _quiet_stdout(is_live), view:
             outcome = run_stress(plan, folder, view)
     except RiskEngineError as error:
-        errors.print(f"{type(error).__name__}: {error}", style="red", markup=False)
+        _complain(errors, f"{type(error).__name__}: {error}")
         raise typer.Exit(BAD) from None
     except KeyboardInterrupt:
-        errors.print(f"Interrupted. What was closed is recorded in {folder}", markup=False)
+        _complain(errors, f"Interrupted. What was closed is recorded in {folder}")
         raise typer.Exit(INTERRUPTED) from None
     _write(outcome, folder)
     if as_json:
@@ -112,6 +114,19 @@ def stress(
     if outcome.summary.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(GOOD if outcome.summary.is_good else BAD)
+
+
+def _quiet_stdout(is_live: bool) -> AbstractContextManager[object]:
+    """Keep stdout for the result: Ray prints its raylet's warnings there, whatever it is told.
+
+    A live view has the terminal's stdout to itself and puts what is printed above its bars.
+    """
+    return nullcontext() if is_live else redirect_stdout(sys.stderr)
+
+
+def _complain(errors: Console, text: str) -> None:
+    """Print as it stands: no markup in users' values, no line breaks in their paths."""
+    errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _make_folder(wish: Path | None) -> Path:

@@ -50,6 +50,7 @@ class ReplayBroker(MT5Broker):
         self._stand_at_ms = stand_at_ms
         self._monotonic = monotonic
         self._pace: tuple[float, float] | None = None
+        self._has_begun = False
 
     async def connect(self) -> AccountState:
         """Connect, and on the first time open the account's positions.
@@ -89,7 +90,13 @@ class ReplayBroker(MT5Broker):
             )
 
     def due_in(self) -> float | None:
-        """Return the wall seconds until the next tick; 0 without pace, ``None`` after the last."""
+        """Return the wall seconds until the next tick; 0 without pace, ``None`` after the last.
+
+        The first one is the tick at which the positions were opened: guards have to see it, for
+        it is their first peak of equity and their first price.
+        """
+        if not self._has_begun:
+            return 0.0
         upcoming = self.terminal.next_tick_ms()
         if upcoming is None:
             return None
@@ -102,8 +109,10 @@ class ReplayBroker(MT5Broker):
         return max(0.0, started + (upcoming - first_ms) / 1000 / self._speed - now)
 
     def advance(self) -> None:
-        """Move to the next tick."""
-        self.terminal.advance()
+        """Move to the next tick; at first, to the one that the account stands at."""
+        if self._has_begun:
+            self.terminal.advance()
+        self._has_begun = True
 
 
 def replay_broker(

@@ -195,6 +195,12 @@ class TerminalMachine(RuleBasedStateMachine):
     def open_account(self, market: Market, account: AccountSettings, latency_ms: float) -> None:
         self.mt5 = SimulatedTerminal(market, account, latency_ms=latency_ms)
         assert self.mt5.initialize()
+        self.arm()
+
+    def arm(self) -> None:
+        """Open a few positions, as far as the account can."""
+        for side, volume in ((0, 0.3), (1, 0.05), (0, 0.01)):
+            self.trade("EURUSD", side, volume, None)
 
     def send(self, request: dict[Any, Any]) -> Struct | None:
         return self.mt5.order_send(request)
@@ -340,6 +346,7 @@ class FaultyTerminalMachine(TerminalMachine):
             market, account, latency_ms=latency_ms, faults=FaultPlan(faults, seed), seed=seed
         )
         assert self.mt5.initialize()
+        self.arm()
 
     def send(self, request: dict[Any, Any]) -> Struct | None:
         answer = super().send(request)
@@ -354,6 +361,6 @@ class FaultyTerminalMachine(TerminalMachine):
 
 
 TestTerminal = TerminalMachine.TestCase
-TestTerminal.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTerminal.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestFaultyTerminal = FaultyTerminalMachine.TestCase
-TestFaultyTerminal.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestFaultyTerminal.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
