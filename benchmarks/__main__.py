@@ -10,24 +10,30 @@ from collections.abc import Callable
 import ray
 
 from actors.ray_runtime import join_or_start
-from benchmarks import liquidation
+from benchmarks import adapter, liquidation
 from benchmarks.figures import Figure
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "fan-out": liquidation.fan_out,
     "latency": liquidation.with_latency,
+    "adapter": adapter.close_cost,
 }
+
+ON_RAY = {"fan-out", "latency"}
 
 
 def main() -> int:
     """Run benchmarks; the exit status says nothing about goals: machines are noisy."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("figures", nargs="*", choices=[[], *FIGURES], help="default: all")
+    parser.add_argument("figures", nargs="*", help=f"of {', '.join(FIGURES)}; default: all")
     chosen = parser.parse_args().figures or list(FIGURES)
+    if unknown := set(chosen) - set(FIGURES):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, Ray {ray.__version__}")
-    join_or_start("local")
     try:
         for name in chosen:
+            if name in ON_RAY:
+                join_or_start("local")
             print("\n".join(FIGURES[name]().lines()), flush=True)
     finally:
         ray.shutdown()

@@ -57,6 +57,7 @@ from engine.simulated.numbers import (
     SwapMode,
     TradeMode,
 )
+from engine.simulated.price_shocks import with_gap, with_wide_spread
 from engine.simulated.sessions import FOREX_SESSIONS, Session
 from engine.simulated.symbols import CATALOGUE, SymbolSettings, symbol_settings
 from engine.simulated.terminal import SimulatedTerminal
@@ -84,4 +85,6 @@ __all__ = [
     "SymbolSettings",
     "TradeMode",
     "symbol_settings",
+    "with_gap",
+    "with_wide_spread",
 ]

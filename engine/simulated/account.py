@@ -24,7 +24,10 @@ class AccountSettings:
     """One position per order (hedging), or one net position per symbol."""
     login: int = 100_001
     password: str | None = field(default=None, repr=False)
-    """What ``initialize`` and ``login`` must be given; ``None`` takes anything."""
+    """``initialize`` and ``login`` refuse any other; ``None`` takes any.
+
+    Leaving the password out logs in with the one that the terminal keeps, as the real one does.
+    """
     server: str = "Simulated-Demo"
     name: str = "Simulated account"
     company: str = "Simulated broker"

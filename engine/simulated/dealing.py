@@ -25,6 +25,11 @@ from engine.simulated.requests import Request
 from engine.simulated.symbols import SymbolSettings
 from engine.simulated.valuation import Valuation
 
+# Looked up once: an enumeration's members cost a descriptor call at every access.
+_DEAL, _REMOVE, _EXPERT = Action.DEAL, Action.REMOVE, Reason.EXPERT
+_DONE, _DONE_PARTIAL = Retcode.DONE, Retcode.DONE_PARTIAL
+_FILLED, _PARTIAL = OrderState.FILLED, OrderState.PARTIAL
+
 
 class Answer(NamedTuple):
     """The trade server's answer to one request."""
@@ -64,6 +69,8 @@ class Dealing:
         Returns:
             Its slot, ``None`` when the request names nothing that exists.
         """
+        if request.action == _DEAL:
+            return self._market.slot(request.symbol)
         book = self._book
         if request.action in (Action.MODIFY, Action.REMOVE):
             order = book.pending.get(request.order)
@@ -77,13 +84,13 @@ class Dealing:
         """Judge a request without carrying it out; ``None`` means that it would be taken."""
         spec = self._market.specs[slot]
         refusal = judging.judge_access(
-            self._book, spec, now_ms, needs_session=request.action != Action.REMOVE
+            self._book, spec, now_ms, needs_session=request.action != _REMOVE
         )
         if refusal is not None:
             return refusal
+        if request.action == _DEAL:
+            return self._judge_deal(request, slot, spec, prices)
         match request.action:
-            case Action.DEAL:
-                return self._judge_deal(request, slot, spec, prices)
             case Action.SLTP:
                 return self._judge_stops(request, slot, spec, prices)
             case Action.CLOSE_BY:
@@ -108,9 +115,9 @@ class Dealing:
             now_ms: The broker's time.
             share: The part of a market order's volume that is there to be had.
         """
+        if request.action == _DEAL:
+            return self._deal(request, slot, prices, now_ms, share)
         match request.action:
-            case Action.DEAL:
-                return self._deal(request, slot, prices, now_ms, share)
             case Action.SLTP:
                 position = self._position_meant(request, slot)
                 if position is not None:
@@ -173,9 +180,7 @@ class Dealing:
         volume = round(steps * spec.volume_step, 8)
         sign = 1 if judging.is_buy(request.type) else -1
         order = book.new_ticket()
-        origin = Origin(
-            order, Reason.EXPERT, request.magic, request.comment, request.sl, request.tp
-        )
+        origin = Origin(order, _EXPERT, request.magic, request.comment, request.sl, request.tp)
         price = prices.ask(slot) if sign > 0 else prices.bid(slot)
         if not book.account.is_hedging:
             deal = self._fills.trade_net(slot, sign, volume, prices, origin)
@@ -192,7 +197,7 @@ class Dealing:
         book.record_order(
             order,
             request.type,
-            OrderState.PARTIAL if part else OrderState.FILLED,
+            _PARTIAL if part else _FILLED,
             identifier,
             request.volume,
             round(request.volume - volume, 8) if part else 0.0,
@@ -200,7 +205,7 @@ class Dealing:
             price,
             now_ms,
             prices.tick_ms(slot),
-            Reason.EXPERT,
+            _EXPERT,
             request.magic,
             request.symbol,
             request.comment,
@@ -210,7 +215,7 @@ class Dealing:
             tp=request.tp,
         )
         return Answer(
-            Retcode.DONE_PARTIAL if part else Retcode.DONE,
+            _DONE_PARTIAL if part else _DONE,
             deal,
             order,
             volume,

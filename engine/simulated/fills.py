@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.simulated.book import AccountBook, OpenPosition
 from engine.simulated.conversion import to_money
@@ -10,9 +10,11 @@ from engine.simulated.market import Market, Quotes
 from engine.simulated.numbers import Entry, OrderState, OrderType, Reason
 from engine.simulated.valuation import Valuation
 
+# Looked up once: an enumeration's members cost a descriptor call at every access.
+_IN, _OUT = Entry.IN, Entry.OUT
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+
+class Origin(NamedTuple):
     """Where an execution comes from: its order, and what the order carries over."""
 
     order: int
@@ -66,7 +68,7 @@ class Fills:
             origin.order,
             position,
             sign,
-            Entry.IN,
+            _IN,
             volume,
             price,
             time_ms,
@@ -91,7 +93,7 @@ class Fills:
             origin.order,
             position,
             -position.sign,
-            Entry.OUT,
+            _OUT,
             volume,
             price,
             time_ms,
@@ -168,7 +170,7 @@ class Fills:
             origin.order,
             position,
             sign,
-            Entry.IN,
+            _IN,
             volume,
             price,
             position.updated_ms,

@@ -1,4 +1,4 @@
-"""One Ray instance for the whole folder, one engine a test (or a module, where tests only share)."""
+"""One Ray for the whole folder, one engine a test (or a module, where tests can share it)."""
 
 from __future__ import annotations
 

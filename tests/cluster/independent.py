@@ -100,7 +100,7 @@ def _ticks(rows: Sequence[Sequence[str]]) -> Iterator[Quote]:
 
 
 def _bars(rows: Sequence[Sequence[str]]) -> Iterator[Quote]:
-    """Walk each bar in quarters: open, the nearer extreme against its direction, the other, close."""
+    """Walk each bar in quarters: open, the extreme against its direction, the other, close."""
     point = min(Decimal(1).scaleb(_exponent(text)) for row in rows for text in row[2:6])
     starts = [_time_ms(row[0], row[1]) for row in rows]
     length = min(later - earlier for earlier, later in pairwise(starts))

@@ -18,7 +18,9 @@ from tests.cluster.replaying import PRICES, account, path
 
 def surface(handle: type) -> dict[str, list[tuple[str, Any, Any]]]:
     """Return the public methods with names, kinds and defaults of their parameters."""
-    methods = inspect.getmembers_static(handle, lambda m: inspect.isfunction(getattr(m, "__func__", m)))
+    methods = inspect.getmembers_static(
+        handle, lambda m: inspect.isfunction(getattr(m, "__func__", m))
+    )
     return {
         name: [
             (parameter.name, parameter.kind, parameter.default)

@@ -49,7 +49,9 @@ def ticket(tickets: Iterator[int]) -> int:
 
 
 def close(engine: RiskEngine, ticket: int, **more: str) -> CloseResult:
-    return engine.close_position(f"p{ticket}", ticket, "desk", "test", idempotency_key=more.get("key"))
+    return engine.close_position(
+        f"p{ticket}", ticket, "desk", "test", idempotency_key=more.get("key")
+    )
 
 
 def trigger(user_id: str, *tickets: int, **more: str) -> GuardTrigger:
@@ -130,9 +132,7 @@ def test_what_a_trigger_closed_is_on_disk_when_its_result_is_there(
     assert sorted(stored, key=lambda r: r.ticket) == sorted(bulk.results, key=lambda r: r.ticket)
 
 
-def test_a_repeated_success_is_the_identical_result(
-    shared_engine: RiskEngine, ticket: int
-) -> None:
+def test_a_repeated_success_is_the_identical_result(shared_engine: RiskEngine, ticket: int) -> None:
     first, again = close(shared_engine, ticket), close(shared_engine, ticket)
     assert first.success
     assert first.durable

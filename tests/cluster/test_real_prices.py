@@ -5,8 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
-import pytest
-
 from actors.stress.options import StressOptions
 from actors.stress.plan import make_plan
 from engine.brokers.port import Side

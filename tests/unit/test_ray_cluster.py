@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]  # Ray brings it; its stubs are a package apart
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 FILE = Path(__file__).resolve().parents[2] / "ray_cluster.yaml"
@@ -84,9 +84,7 @@ def test_it_installs_the_engine_and_holds_no_secret(raw: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("kind", ["head", "worker"])
-def test_its_nodes_start_ray_with_little_memory_for_objects(
-    raw: dict[str, Any], kind: str
-) -> None:
+def test_its_nodes_start_ray_with_little_memory_for_objects(raw: dict[str, Any], kind: str) -> None:
     stop, start = raw[f"{kind}_start_ray_commands"]
     assert shlex.split(stop)[-1] == "stop"
     words = shlex.split(start)

@@ -1,12 +1,9 @@
-"""Buy, Sell and Close, and the example of the package's documentation."""
+"""Buy, Sell and Close."""
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-import engine.simulated
 from engine.simulated import Execution, Fault, FaultKind, FaultPlan
 from tests.unit.simulated.arranging import BUY, SELL, opened, path, special, terminal
 
@@ -71,9 +68,3 @@ def test_errors_are_none() -> None:
     assert mt5.last_error() == (-2, 'Invalid "comment" argument')
     mt5.shutdown()
     assert mt5.Close("EURUSD") is None
-
-
-def test_the_example_of_the_documentation_runs() -> None:
-    result = doctest.testmod(engine.simulated)
-    assert result.attempted > 10
-    assert result.failed == 0

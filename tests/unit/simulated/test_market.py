@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
-from engine.simulated import Market
+from engine.simulated import Market, SimulatedTerminal
 from engine.simulated.market import Cursor
 from tests.unit.simulated.arranging import (
     BUY,
@@ -172,6 +174,18 @@ class TestMarketArguments:
         market = Market([path("GER40", [(1.0, 2.0)])])
         assert market.specs[0].digits == 1
         assert market.symbols == ("GER40",)
+
+
+def test_an_idle_terminal_is_small() -> None:
+    market = terminal(path("EURUSD", RISING)).market
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [SimulatedTerminal(market) for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / len(kept) < 4_096
 
 
 def test_orders_sent_together_get_numbers_in_turn() -> None:

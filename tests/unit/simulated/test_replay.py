@@ -1,0 +1,118 @@
+"""The replaying broker: where an account begins, and how fast the market comes to it."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+
+from engine.brokers.port import Side
+from engine.clock import SystemClock
+from engine.errors import BrokerUnavailable
+from engine.models import GuardType
+from engine.prices import PricePath
+from engine.simulated.replay import ReplayBroker, replay_broker
+from engine.watch import AccountWatch, Look
+
+START_MS = 1_700_000_000_000
+
+
+def path(*bids: float, spread: float = 0.0001) -> PricePath:
+    """Make a path of one tick a second."""
+    return PricePath(
+        "EURUSD",
+        5,
+        "made for a test",
+        array("q", (START_MS + n * 1000 for n in range(len(bids)))),
+        array("d", bids),
+        array("d", (round(bid + spread, 5) for bid in bids)),
+    )
+
+
+def broker(prices: PricePath, **more: object) -> ReplayBroker:
+    positions = [("long", 1.0), ("short", 0.5)]
+    return replay_broker("ann", prices=prices, positions=positions, pause=None, **more)  # type: ignore[arg-type]
+
+
+async def looks(feed: ReplayBroker) -> list[Look]:
+    """Let an account's guards see the whole path, as its actor does."""
+    watch = AccountWatch("ann", feed, SystemClock())
+    seen = []
+    while feed.due_in() is not None:
+        feed.advance()
+        seen.append(await watch.look())
+    return seen
+
+
+async def test_positions_are_opened_at_the_first_tick() -> None:
+    feed = broker(path(1.1, 1.2))
+    await feed.connect()
+    opened = [(p.side, p.volume, p.price_open) for p in await feed.positions()]
+    assert opened == [(Side.LONG, 1.0, 1.1001), (Side.SHORT, 0.5, 1.1)]
+
+
+async def test_connecting_again_opens_nothing_more() -> None:
+    feed = broker(path(1.1, 1.2))
+    await feed.connect()
+    await feed.connect()
+    assert len(await feed.positions()) == 2
+
+
+async def test_every_tick_is_seen_once_the_first_among_them() -> None:
+    feed = broker(path(1.1, 1.2, 1.3))
+    await feed.connect()
+    bids = []
+    while feed.due_in() is not None:
+        feed.advance()
+        bids.append((await feed.quote("EURUSD")).bid)
+    assert bids == [1.1, 1.2, 1.3]
+
+
+async def test_guards_measure_from_the_state_right_after_opening() -> None:
+    # 3.2 % down at once: only whoever has seen the first price can tell that it was a gap.
+    feed = broker(path(1.100, 1.065, 1.065), deposit=1_000_000.0)
+    await feed.connect()
+    seen = await looks(feed)
+    trigger = seen[1].trigger
+    assert seen[0].trigger is None
+    assert trigger is not None
+    assert (trigger.guard, trigger.reason.split()[0]) == (GuardType.MARKET, "gap")
+
+
+async def test_the_first_peak_is_the_equity_right_after_opening() -> None:
+    feed = broker(path(1.100, 1.075, 1.050))
+    await feed.connect()
+    equity = (await feed.account()).equity
+    trigger = (await looks(feed))[-1].trigger or pytest.fail("the drawdown guard must trip")
+    assert trigger.inputs["peak"] == equity
+
+
+async def test_an_account_that_stands_later_is_watched_from_there() -> None:
+    feed = broker(path(1.1, 1.2, 1.3), stand_at_ms=START_MS + 1000)
+    await feed.connect()
+    assert (await feed.quote("EURUSD")).bid == 1.2
+    assert len(await looks(feed)) == 2
+
+
+async def test_the_pace_is_market_time_over_speed() -> None:
+    now = [50.0]
+    terminal = broker(path(1.1, 1.2, 1.3)).terminal
+    feed = ReplayBroker(terminal, speed=2.0, monotonic=lambda: now[0])
+    await feed.connect()
+    assert feed.due_in() == 0.0
+    feed.advance()
+    assert feed.due_in() == 0.5
+    now[0] += 0.5
+    assert feed.due_in() == 0.0
+    feed.advance()
+    now[0] += 0.3
+    assert feed.due_in() == pytest.approx(0.2)
+    now[0] += 9
+    feed.advance()
+    assert feed.due_in() is None
+
+
+async def test_a_position_that_cannot_be_opened_is_told() -> None:
+    feed = broker(path(1.1), deposit=10.0)
+    with pytest.raises(BrokerUnavailable, match=r"1\.0 lots long of EURUSD.*less leverage"):
+        await feed.connect()
