@@ -1,7 +1,8 @@
 """The audit actor: the one process that owns the journal and the store.
 
 A plain class: :mod:`actors.placement` makes it remote, with one thread for appending and one for
-reading, so that a long query never holds up a record.
+reading, so that a long query never holds up a record. Ray loads the class in every process that
+looks the actor up, accounts' among them, so what needs a database is imported when it is used.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit.chain import SealedRecord
-from audit.ledger import AuditLedger
-from audit.queries import RecordQuery
 from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
 from audit.records import AuditRecord
+
+if TYPE_CHECKING:
+    from audit.ledger import AuditLedger
+    from audit.queries import RecordQuery
 
 
 class AuditActor:
@@ -39,6 +42,8 @@ class AuditActor:
 
     @property
     def _ledger(self) -> AuditLedger:
+        from audit.ledger import AuditLedger
+
         with self._opening:
             if self._opened is None:
                 self._opened = AuditLedger(self._store_url, self._journal)

@@ -89,7 +89,9 @@ def test_the_summary_file_holds_what_was_printed(small_run: Run) -> None:
 
 def test_the_report_stands_on_its_own(small_run: Run) -> None:
     html = (small_run.folder / "report.html").read_text(encoding="utf-8")
-    outside_scripts = re.sub(r"<script[^>]*>.*?</script>", "<script></script>", html, flags=re.DOTALL)
+    outside_scripts = re.sub(
+        r"<script[^>]*>.*?</script>", "<script></script>", html, flags=re.DOTALL
+    )
     assert re.findall(r"<link\b|<img\b|<iframe\b|@import|url\(", outside_scripts) == []
     assert re.findall(r"\b(?:src|href)\s*=", outside_scripts) == []
     assert re.findall(r"<script[^>]+src", html) == []
