@@ -10,7 +10,8 @@ from typing import Any
 from engine import arguments
 from engine.brokers.port import Broker
 from engine.clock import Clock, SystemClock, to_datetime
-from engine.closing import AccountCloser, CloseLedger
+from engine.closing import AccountCloser
+from engine.collecting import CloseLedger
 from engine.concluding import refused_entry
 from engine.errors import UnknownAccount
 from engine.models import (

@@ -1,7 +1,7 @@
 """One account's closes: serial, idempotent, isolated from each other.
 
 The account is the unit of serialisation: at any time at most one of its requests is under way at
-the broker. Reading the deals of a close that is known to be executed does not hold up the next.
+the broker. What is known to be executed is collected later (:mod:`engine.collecting`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
 from engine.brokers.deadlines import DeadlineBroker
 from engine.brokers.port import AccountState, Broker, Deal, MarginMode, Position
 from engine.clock import Clock, to_datetime
-from engine.concluding import conclude, evidence_of, refused
+from engine.collecting import CloseLedger, Collector
+from engine.concluding import refused
 from engine.errors import BrokerError, IdempotencyConflict, WrongAccount
 from engine.idempotency import IdempotencyMap
 from engine.models import CloseEvidence, CloseRequest, CloseResult, PositionRef
@@ -29,14 +29,6 @@ from engine.sending import Sender
 from engine.unfinished import UnfinishedClose
 
 _log = logging.getLogger(__name__)
-
-
-class CloseLedger(Protocol):
-    """Where final results go, with what they rest on. Must not block and must not raise."""
-
-    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
-        """Take one final result; called once per position and key."""
-        ...
 
 
 class NoLedger:
@@ -71,7 +63,6 @@ class AccountCloser:
         )
         self.memory = memory if memory is not None else IdempotencyMap()
         self._clock = clock
-        self._ledger: CloseLedger = ledger or NoLedger()
         self._patience = Patience(
             clock,
             random,
@@ -83,6 +74,15 @@ class AccountCloser:
             random,
             first_s=self.policy.first_backoff_s,
             longest_s=self.policy.longest_backoff_s,
+        )
+        self._collector = Collector(
+            self.broker,
+            self._account,
+            self.memory,
+            ledger or NoLedger(),
+            clock=clock,
+            patience=self._patience,
+            policy=self.policy,
         )
         self._sender = Sender(self.broker, clock, retries, self.policy)
         self._turn = asyncio.Lock()
@@ -105,13 +105,15 @@ class AccountCloser:
             ValueError: the position_id names another position already.
         """
         self._state = None
-        return await (await self._begin(request))
+        begun = await self._begin(request)
+        await self._collect_deferred()
+        return await begun
 
     async def close_each(self, requests: Iterable[CloseRequest]) -> list[CloseResult]:
         """Close several positions one after another; one's failure never stops another's.
 
-        The deals of one are read while the next is sent. A request that conflicts with an
-        earlier one is a failed result of its own.
+        Deals are read once orders are out. A request that conflicts with an earlier one is a
+        failed result of its own.
         """
         self._state = None
         begun: list[tuple[CloseRequest, asyncio.Future[CloseResult] | Exception]] = []
@@ -120,6 +122,7 @@ class AccountCloser:
                 begun.append((request, await self._begin(request)))
             except (IdempotencyConflict, ValueError) as error:
                 begun.append((request, error))
+        await self._collect_deferred()
         return [
             refused(request, str(outcome), to_datetime(self._clock.wall_us()))
             if isinstance(outcome, Exception)
@@ -183,6 +186,10 @@ class AccountCloser:
             known = self.memory.claim(request)
             return await self._exchange(request) if known is None else _answer(known)
 
+    async def _collect_deferred(self) -> None:
+        async with self._turn:
+            await self._collector.collect_deferred()
+
     async def _predecessor_settled(self) -> None:
         if self._quiet_until is not None:
             await self._clock.sleep(max(0.0, self._quiet_until - self._clock.monotonic()))
@@ -190,8 +197,10 @@ class AccountCloser:
 
     async def _exchange(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
         found = await self._look_up(request)
-        # Another key's close of this position may be executed, its deals still on their way.
-        await self.memory.quiet(found.close.position)
+        # Another key's close of this position may be executed, its deals not yet read.
+        if self.memory.is_busy(found.close.position):
+            await self._collector.collect_deferred()
+            await self.memory.quiet(found.close.position)
         known = self.memory.claim(request)
         if known is not None:
             return _answer(known)
@@ -199,11 +208,7 @@ class AccountCloser:
         try:
             if found.close.failure is None:
                 await self._work(found)
-            if await self._look_at_deals(found.close):
-                await self._finish(found.close)
-            else:
-                task = asyncio.create_task(self._finish_when_deals_show(found.close))
-                task.add_done_callback(lambda done: self._collected(request, done))
+            await self._collector.take(found.close)
             if found.netting and found.close.attempts:
                 await self._undo_reversal(found.close)
         except asyncio.CancelledError:
@@ -294,51 +299,6 @@ class AccountCloser:
             )
             if self.memory.claim(undo) is None:
                 await self._exchange(undo)
-
-    async def _look_at_deals(self, close: UnfinishedClose) -> bool | None:
-        """Read the deals once; ``True`` when they account for all that is known to be closed."""
-        if not close.attempts and not close.gone:
-            return True
-        try:
-            close.saw_deals(await self.broker.deals_of(close.identifier))
-        except BrokerError as error:
-            _log.warning("deals of position %s of %s: %s", close.position, self.user_id, error)
-            return None
-        enough = close.deals_cover_executed
-        if close.gone:
-            enough = enough and close.book.is_fully_closed
-        return True if enough else None
-
-    async def _finish_when_deals_show(self, close: UnfinishedClose) -> None:
-        await self._patience.until(lambda: self._look_at_deals(close), self.policy.deal_lag_s)
-        await self._finish(close)
-
-    async def _doubt_account(self, close: UnfinishedClose) -> None:
-        """Make sure that missing evidence was sought on the right account.
-
-        Terminals have been seen to switch accounts. Deals under our own tag are proof enough;
-        whatever else is concluded must not be read off a stranger's book.
-        """
-        try:
-            await self._account()
-        except WrongAccount as error:
-            close.fail(Outcome.UNKNOWN, f"the terminal changed accounts in mid-close: {error}")
-        except BrokerError as error:
-            _log.warning("account %s could not be checked: %s", self.user_id, error)
-
-    def _collected(self, request: CloseRequest, done: asyncio.Task[None]) -> None:
-        if done.cancelled():
-            self.memory.abandon(request)
-        elif (error := done.exception()) is not None:
-            _log.error("finishing a close of %s failed", self.user_id, exc_info=error)
-            self.memory.fail(request, error)
-
-    async def _finish(self, close: UnfinishedClose) -> None:
-        if not close.is_proven:
-            await self._doubt_account(close)
-        result = conclude(close, to_datetime(self._clock.wall_us()))
-        self._ledger.close_finished(result, evidence_of(close))
-        self.memory.finish(close.request, result)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,10 @@ class IdempotencyMap:
         if pending is not None and not pending.done():
             pending.set_exception(error)
 
+    def is_busy(self, position: str) -> bool:
+        """Whether an answer for ``position``, under whatever key, is being made."""
+        return any(held == position for held, _ in self._pending)
+
     async def quiet(self, position: str) -> None:
         """Wait until no answer for ``position``, under whatever key, is being made."""
         while busy := [f for (held, _), f in self._pending.items() if held == position]:

@@ -115,7 +115,7 @@ def test_the_fall_of_bitcoin_of_january_2022(tmp_path: Path, ray_address: str) -
         BITCOIN,
         tmp_path / "run",
         ray_address,
-        accounts=3,
+        accounts=2,
         positions=10,
         latency_ms=20,
         leverage="0.5:4",
