@@ -19,21 +19,6 @@ from tests.cluster.waiting import wait_until
 
 EngineStarter = Callable[..., AbstractContextManager[RiskEngine]]
 
-_RAYS_OWN = (
-    # Ray leaves the pipes and log files of the processes that it starts to the collector.
-    "ignore:unclosed file:ResourceWarning",
-    "ignore:subprocess [0-9]+ is still running:ResourceWarning",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let pass what Ray itself emits, in this folder only."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            for warning in _RAYS_OWN:
-                item.add_marker(pytest.mark.filterwarnings(warning))
-
 
 @pytest.fixture(scope="session")
 def ray_address() -> Iterator[str]:

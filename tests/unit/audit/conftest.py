@@ -1,3 +1,5 @@
+"""A journal in a temporary file, on a clock that tests move."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

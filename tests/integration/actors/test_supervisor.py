@@ -15,8 +15,8 @@ from audit.records import AuditRecord, EventType
 from engine.errors import IdempotencyConflict, UnknownAccount
 from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, GuardType
 from engine.outcomes import Outcome, Verdict
+from tests.integration.actors.conftest import Local
 from tests.scripted_broker import ScriptedBroker, fill, say
-from tests.unit.actors.conftest import Local
 
 
 def trigger(user_id: str, **more: object) -> GuardTrigger:

@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 def spec(user_id: str) -> AccountSpec:
     """Name an account whose broker the stage hands out."""
-    return AccountSpec(user_id=user_id, broker="tests.unit.actors.local_stage:unused")
+    return AccountSpec(user_id=user_id, broker="tests.integration.actors.local_stage:unused")
 
 
 class Threaded:

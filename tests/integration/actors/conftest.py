@@ -11,7 +11,7 @@ import pytest
 
 from actors.supervisor import Supervisor
 from engine.config import EngineConfig
-from tests.unit.actors.local_stage import LocalStage, spec
+from tests.integration.actors.local_stage import LocalStage, spec
 
 
 @dataclass

@@ -1,0 +1,7 @@
+"""The unit tests' clock and journal, for tests that add real databases."""
+
+from __future__ import annotations
+
+from tests.unit.audit.conftest import clock, journal, journal_path
+
+__all__ = ["clock", "journal", "journal_path"]
