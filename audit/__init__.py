@@ -19,9 +19,10 @@ from audit.records import AuditRecord, EventType, Status
 if TYPE_CHECKING:
     from audit.journal import Journal
     from audit.ledger import AuditLedger, LedgerStatus
+    from audit.opening import open_store
     from audit.queries import RecordQuery
     from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
-    from audit.store import AuditStore, open_store
+    from audit.store import AuditStore
     from audit.verify import VerifyReport
 
 __all__ = [
@@ -65,7 +66,7 @@ _LOADED_LATER = {
     "OpenedStream": "audit.receipts",
     "RecordQuery": "audit.queries",
     "VerifyReport": "audit.verify",
-    "open_store": "audit.store",
+    "open_store": "audit.opening",
 }
 
 

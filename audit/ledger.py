@@ -14,11 +14,12 @@ from audit.chain import SealedRecord
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
+from audit.opening import make_store
 from audit.queries import RecordQuery
 from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode, SetAside
 from audit.records import AuditRecord
 from audit.rows import record_of_row
-from audit.store import AuditStore, make_store
+from audit.store import AuditStore
 from audit.verify import VerifyReport, verify_store
 from engine.clock import Clock, SystemClock
 
@@ -51,7 +52,7 @@ class AuditLedger:
     store has them.
 
     Args:
-        store: URL of the store (see :func:`audit.store.open_store`), or a store.
+        store: URL of the store (see :func:`audit.opening.open_store`), or a store.
         journal: path of the journal's file.
         clock: dates and measures.
         policy: how the store is filled.

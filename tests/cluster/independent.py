@@ -59,6 +59,12 @@ class Contract:
     """Whether the account's currency is the symbol's base and not its quote currency."""
 
 
+USDJPY = Contract(Decimal(100_000), is_kept_in_base=True)
+EURUSD = Contract(Decimal(100_000), is_kept_in_base=False)
+BTCUSD = Contract(Decimal(1), is_kept_in_base=False)
+"""One lot of each, on an account in USD."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trip:
     quote: int

@@ -9,16 +9,10 @@ from actors.stress.options import StressOptions
 from actors.stress.plan import make_plan
 from engine.brokers.port import Side
 from tests.cluster import independent
-from tests.cluster.independent import Contract, Holding
+from tests.cluster.independent import BTCUSD, EURUSD, USDJPY, Contract, Holding
+from tests.cluster.made_prices import slide_in_ticks
 from tests.cluster.stress_runs import StoredClose, StoredTrigger, read_store, run_stress
-from tests.unit.prices.export_files import BAR_HEADER, TICK_HEADER, real_file, write
-
-DOLLARS_PER_LOT_OF_USD = Contract(Decimal(100_000), is_kept_in_base=True)
-"""A lot of USDJPY on an account in USD."""
-EUROS = Contract(Decimal(100_000), is_kept_in_base=False)
-"""A lot of EURUSD on an account in USD."""
-BITCOIN = Contract(Decimal(1), is_kept_in_base=False)
-"""A lot of BTCUSD on an account in USD."""
+from tests.unit.prices.export_files import real_file
 
 
 def check(
@@ -95,7 +89,7 @@ def test_the_fall_of_the_dollar_of_february_2013(tmp_path: Path, ray_address: st
     tripped, reasons = check(
         real_file("USDJPY_ticks_20130225.csv"),
         "USDJPY",
-        DOLLARS_PER_LOT_OF_USD,
+        USDJPY,
         tmp_path / "run",
         ray_address,
         accounts=20,
@@ -112,7 +106,7 @@ def test_the_fall_of_bitcoin_of_january_2022(tmp_path: Path, ray_address: str) -
     tripped, _ = check(
         real_file("BTCUSD_M1_20220120_20220125.csv"),
         "BTCUSD",
-        BITCOIN,
+        BTCUSD,
         tmp_path / "run",
         ray_address,
         accounts=2,
@@ -123,21 +117,11 @@ def test_the_fall_of_bitcoin_of_january_2022(tmp_path: Path, ray_address: str) -
     assert tripped >= 1
 
 
-def test_a_fall_in_ticks_of_a_file_of_our_own(tmp_path: Path, ray_address: str) -> None:
-    """A slide of 2.4 % with a spread that comes and goes, two ticks at one time, a last calm."""
-    lines = []
-    for n in range(240):
-        bid = 1.20000 - n * 0.00012 + (n % 7) * 0.00003
-        ask = f"{bid + 0.00008 + (n % 5) * 0.00002:.5f}" if n % 3 == 0 else ""
-        moment = f"{n // 60:02d}:{n % 60:02d}"
-        lines.append(f"2024.01.02\t00:{moment}.{n * 37 % 1000:03d}\t{bid:.5f}\t{ask}\t\t\t6")
-        if not ask:
-            lines[-1] = lines[-1][:-1] + "2"
-    lines.append(lines[-1])
+def test_a_slide_in_a_file_of_our_own(tmp_path: Path, ray_address: str) -> None:
     tripped, reasons = check(
-        write(tmp_path, TICK_HEADER, *lines),
+        slide_in_ticks(tmp_path),
         "EURUSD",
-        EUROS,
+        EURUSD,
         tmp_path / "run",
         ray_address,
         accounts=3,
@@ -146,21 +130,3 @@ def test_a_fall_in_ticks_of_a_file_of_our_own(tmp_path: Path, ray_address: str) 
         leverage="6:30",
     )
     assert (tripped, reasons) == (2, {"drawdown"})
-
-
-def test_a_gap_in_bars_of_a_file_of_our_own(tmp_path: Path, ray_address: str) -> None:
-    """Calm bars, then one that opens 4 % lower: the market guard trips before the drawdown's."""
-    calm = [f"2024.01.02\t00:{n:02d}:00\t110.00\t110.08\t109.96\t110.04\t5\t0\t1" for n in range(5)]
-    fallen = ["2024.01.02\t00:05:00\t105.60\t105.70\t105.10\t105.20\t5\t0\t3"]
-    tripped, reasons = check(
-        write(tmp_path, BAR_HEADER, *calm, *fallen),
-        "USDJPY",
-        DOLLARS_PER_LOT_OF_USD,
-        tmp_path / "run",
-        ray_address,
-        accounts=2,
-        positions=4,
-        latency_ms=0,
-        leverage="1:3",
-    )
-    assert (tripped, reasons) == (2, {"gap"})

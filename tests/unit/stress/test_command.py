@@ -57,6 +57,8 @@ def finish(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
         return StressOutcome(summary(**changed), plan, [], [], [])
 
     monkeypatch.setattr(command, "run_stress", run)
+    # Drawing takes its time; the report has tests of its own.
+    monkeypatch.setattr(command, "write_report", lambda *_: None)
 
 
 @pytest.mark.parametrize(

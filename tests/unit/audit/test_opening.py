@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from audit.duckdb_store import DuckDBStore
+from audit.opening import make_store, open_store
 from audit.queries import RecordQuery
-from audit.store import make_store, open_store
 
 
 def test_a_duckdb_url_opens_its_file(tmp_path: Path) -> None:
