@@ -1,6 +1,7 @@
 """The words of the engine as data: triggers, requests, results. Frozen, slotted, picklable.
 
-Names and call shapes follow the system that this one succeeds; see ``docs/words.md``.
+Names and call shapes follow the system that this one succeeds. Input from outside is checked by
+``pydantic.TypeAdapter`` on these very classes.
 """
 
 from __future__ import annotations
