@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 MOST_LIVES = 5
 """Lives of an account's actor that one episode may use up before it is given up as residual."""
 
+LONGEST_REVIVAL_S = 60.0
+"""How long an account's actor may stay unreachable before an episode is given up as residual."""
+
 MOST_REMEMBERED = 100_000
 """Finished episodes whose results are kept in memory; the audit has all."""
 
@@ -193,7 +196,9 @@ class Episodes:
 
     async def _liquidate(self, episode: _Episode) -> None:
         user_id = episode.trigger.user_id
-        for _ in range(MOST_LIVES):
+        lives: set[int] = set()
+        lost_since: float | None = None
+        while True:
             entry = self._roster[user_id]
             incarnation = entry.incarnation
             try:
@@ -201,13 +206,26 @@ class Episodes:
                 return
             except (ActorLost, NotActivated) as error:
                 episode.error = str(error)
-                try:
-                    await self._roster.rearm(user_id, incarnation)
-                except (RiskEngineError, ValueError) as trouble:
-                    episode.error = f"{type(trouble).__name__}: {trouble}"
-                    _log.error("account %s could not be re-armed: %s", user_id, trouble)
-                    await self._clock.sleep(1.0)
-        raise ActorLost(f"{MOST_LIVES} lives of account {user_id!r} were lost: {episode.error}")
+            lives.add(incarnation)
+            now = self._clock.monotonic()
+            lost_since = now if lost_since is None else lost_since
+            if len(lives) > MOST_LIVES or now - lost_since > LONGEST_REVIVAL_S:
+                raise ActorLost(
+                    f"{len(lives)} lives of account {user_id!r} were lost in "
+                    f"{now - lost_since:.0f} s: {episode.error}"
+                )
+            if await self._revived(user_id, incarnation):
+                lost_since = None
+
+    async def _revived(self, user_id: str, incarnation: int) -> bool:
+        """Give the account a new life; ``False`` if that failed and should be tried again."""
+        try:
+            await self._roster.rearm(user_id, incarnation)
+        except (RiskEngineError, ValueError) as trouble:
+            _log.error("account %s could not be re-armed: %s", user_id, trouble)
+            await self._clock.sleep(1.0)
+            return False
+        return True
 
     async def _end(self, episode: _Episode) -> None:
         reply = episode.reply

@@ -13,6 +13,9 @@ from engine.guards.drawdown import DrawdownAlert, DrawdownGuard
 from engine.guards.market import MarketGuard
 from engine.models import GuardTrigger, GuardType, PositionRef, Severity
 
+CALM = 0.75
+"""Share of the warning drawdown below which a warning is armed again: prices tremble at lines."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -20,7 +23,7 @@ class Look:
 
     trigger: GuardTrigger | None = None
     warning: DrawdownAlert | None = None
-    """A drawdown warning, once when the warning line is crossed."""
+    """A drawdown warning: once when the line is crossed, and again only after a calm."""
     blind: str | None = None
     """Why the guards could not judge this reading; the next one is judged as if nothing were."""
     inputs: Mapping[str, Any] = field(default_factory=dict)
@@ -89,7 +92,8 @@ class AccountWatch:
         alert = self._drawdown.judge(max(account.equity, 0.0), self.peak, self.user_id)
         warning = None
         if alert is None:
-            self._warned = False
+            if self._drawdown_is_small(account.equity):
+                self._warned = False
         elif alert.type is Severity.CRITICAL:
             return self._tripped(GuardType.DRAWDOWN, alert.reason, inputs)
         elif not self._warned:
@@ -100,12 +104,16 @@ class AccountWatch:
             if close and why is not None:
                 reason = f"{why.value} in {quote.symbol}: {quote.bid!r}/{quote.ask!r}"
                 if previous is not None:
-                    reason += f" after {previous!r}"
+                    reason += f" after {previous:.8g}"
                 look = self._tripped(
                     GuardType.MARKET, reason, inputs, _scope(positions, quote.symbol)
                 )
                 return Look(look.trigger, warning, inputs=inputs)
         return Look(warning=warning, inputs=inputs if warning else {})
+
+    def _drawdown_is_small(self, equity: float) -> bool:
+        """Whether equity is so far above the warning line that crossing it anew is news."""
+        return self.peak - equity < CALM * self._drawdown.warning * self.peak
 
     def _tripped(
         self,

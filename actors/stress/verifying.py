@@ -6,6 +6,7 @@ what the store's records say; the two must agree.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -100,17 +101,33 @@ def _compare_position(
     where = f"{user_id}: position {identifier}"
     if not mine and not known:
         return
-    if len(known) != 1:
-        found.add(f"{where} has {len(known)} records of a close, expected one")
+    full = sum(record.outcome == Outcome.DONE.value for record in known)
+    if not known or full > 1:
+        found.add(f"{where} has {len(known)} records of closes, {full} of them full")
         return
-    (record,) = known
-    price, pnl = average_price(list(mine)), profit_and_loss(deals)
-    if price is None or record.closed_price is None:
-        found.add(f"{where}: closed at {price} in the book, {record.closed_price} in the store")
-    elif abs(price - record.closed_price) > PRICE_TOLERANCE:
-        found.add(f"{where}: price {price} in the book, {record.closed_price} in the store")
-    if record.pnl is None or abs(pnl - record.pnl) > MONEY_TOLERANCE:
-        found.add(f"{where}: P&L {pnl} in the book, {record.pnl} in the store")
+    volume, recorded = volume_of(mine), math.fsum(r.volume or 0.0 for r in known)
+    if abs(volume - recorded) > VOLUME_DUST:
+        found.add(f"{where}: {volume} lots closed in the book, {recorded} in the store")
+    price, stored = average_price(list(mine)), _recorded_price(known)
+    if price is None or stored is None or abs(price - stored) > PRICE_TOLERANCE:
+        found.add(f"{where}: closed at {price} in the book, {stored} in the store")
+    if not full:
+        return  # what entering cost is counted by the close that ends the position
+    pnl = profit_and_loss(deals)
+    stored_pnl = None if any(r.pnl is None for r in known) else math.fsum(r.pnl or 0 for r in known)
+    if stored_pnl is None or abs(pnl - stored_pnl) > MONEY_TOLERANCE:
+        found.add(f"{where}: P&L {pnl} in the book, {stored_pnl} in the store")
+
+
+def _recorded_price(known: Sequence[AuditRecord]) -> float | None:
+    """Return the volume-weighted price of a position's close records."""
+    if any(r.closed_price is None or not r.volume for r in known):
+        return None
+    prices = {r.closed_price for r in known}
+    if len(prices) == 1:
+        return prices.pop()
+    paid = math.fsum((r.closed_price or 0.0) * (r.volume or 0.0) for r in known)
+    return paid / math.fsum(r.volume or 0.0 for r in known)
 
 
 def _by_position(deals: Iterable[Deal]) -> dict[int, list[Deal]]:

@@ -53,7 +53,10 @@ def test_a_close_by_somebody_else_needs_no_record_of_ours() -> None:
             id="two records of one close",
         ),
         pytest.param(
-            [book(entry())], [record()], "closed at None", id="a record of a close that was not"
+            [book(entry())],
+            [record()],
+            "0.0 lots closed in the book, 1.0 in the store",
+            id="a record of a close that was not",
         ),
         pytest.param([book()], [record()], "have no deal", id="a record of no position"),
         pytest.param(
@@ -63,7 +66,10 @@ def test_a_close_by_somebody_else_needs_no_record_of_ours() -> None:
             id="a record of an unknown account",
         ),
         pytest.param(
-            [AGREED], [record(closed_price=1.19001)], "price 1.19 in the book", id="another price"
+            [AGREED],
+            [record(closed_price=1.19001)],
+            "closed at 1.19 in the book, 1.19001 in the store",
+            id="another price",
         ),
         pytest.param([AGREED], [record(closed_price=None)], "None in the store", id="no price"),
         pytest.param([AGREED], [record(pnl=-999.99)], "P&L -1000.0 in the book", id="another P&L"),
@@ -132,3 +138,33 @@ def test_a_half_closed_position_is_not_closed() -> None:
 )
 def test_a_double_close_is_seen_in_the_book(deals: tuple[Deal, ...]) -> None:
     assert read_books([book(*deals)]).double_closes == 1
+
+
+def parts(**changed: object) -> list[AuditRecord]:
+    """Records of a position that was closed in two parts, the second of them changed."""
+    last = {"volume": 0.6, "closed_price": 1.18, "pnl": -1_200.0, **changed}
+    part = Outcome.PARTIAL.value
+    return [record(volume=0.4, closed_price=1.19, pnl=-400.0, outcome=part), record(**last)]
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        pytest.param(parts(), None, id="agreed"),
+        pytest.param(parts(volume=0.5), "1.0 lots closed in the book, 0.9 in the store", id="lots"),
+        pytest.param(parts(closed_price=1.17), "closed at 1.184 in the book", id="price"),
+        pytest.param(parts(pnl=-1_100.0), "P&L -1600.0 in the book, -1500.0", id="P&L"),
+        pytest.param([record(), record()], "2 records of closes, 2 of them full", id="two full"),
+    ],
+)
+def test_a_position_closed_in_parts_is_added_up(
+    records: Sequence[AuditRecord], said: str | None
+) -> None:
+    deals = book(
+        entry(),
+        exit_deal(volume=0.4, profit=-400.0),
+        exit_deal(volume=0.6, price=1.18, profit=-1_200.0),
+    )
+    found = compare([deals], records)
+    assert [text for text in found.examples if said is None or said not in text] == []
+    assert found.count == (0 if said is None else 1)
