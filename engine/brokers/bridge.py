@@ -103,7 +103,9 @@ class BridgeCalls:
                 await self._in_thread("_call('shutdown', (), {})")
         finally:
             if self._thread is not None:
-                self._thread.submit(self._drop)
+                # Taken away here: the next call, on another thread, must not meet it again.
+                terminal, self._terminal = self._terminal, None
+                self._thread.submit(_close, terminal)
                 self._thread.shutdown(wait=False)
                 self._thread = None
         return TerminalReply(None)
@@ -119,7 +121,8 @@ class BridgeCalls:
                 self._terminal = self._open()
             answer: str = self._terminal.eval(text)
         except BaseException:
-            self._drop()
+            terminal, self._terminal = self._terminal, None
+            _close(terminal)
             raise
         return answer
 
@@ -128,16 +131,19 @@ class BridgeCalls:
         terminal.execute(_SERVER_SIDE)
         return terminal
 
-    def _drop(self) -> None:
-        terminal, self._terminal = self._terminal, None
-        # mt5linux offers no way to close its connection, and its collection alone would leave
-        # the socket open until the cycle collector runs.
-        connection = getattr(terminal, "_MetaTrader5__conn", None)
-        if connection is not None:
-            # Closing waits for the server's reply, and the server may be what hangs.
-            connection._config["sync_request_timeout"] = _GOODBYE_S
-            with suppress(OSError, EOFError):
-                connection.close()
+
+def _close(terminal: Any) -> None:
+    """Close a client's connection; harmless if there is none or it is broken.
+
+    mt5linux offers no way to, and collecting the client would leave the socket open until the
+    cycle collector runs.
+    """
+    connection = getattr(terminal, "_MetaTrader5__conn", None)
+    if connection is not None:
+        # Closing waits for the server's reply, and the server may be what hangs.
+        connection._config["sync_request_timeout"] = _GOODBYE_S
+        with suppress(OSError, EOFError):
+            connection.close()
 
 
 def is_loopback(host: str) -> bool:
