@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 
 from engine.brokers.deadlines import DeadlineBroker
-from engine.brokers.port import AccountState, Broker, Deal, MarginMode, Position
+from engine.brokers.port import AccountState, Broker, MarginMode, Position
 from engine.clock import Clock, to_datetime
 from engine.collecting import CloseLedger, Collector
 from engine.concluding import refused
@@ -25,10 +25,15 @@ from engine.ordering import in_closing_order
 from engine.outcomes import Outcome
 from engine.patience import Patience
 from engine.policy import ClosingOrder, ClosingPolicy
+from engine.reading import read_position
+from engine.reversal import find_reversal
 from engine.sending import Sender
 from engine.unfinished import UnfinishedClose
 
 _log = logging.getLogger(__name__)
+
+MOST_UNDOINGS = 3
+"""Tries to close what an order of ours has opened on a netting account."""
 
 
 class NoLedger:
@@ -86,7 +91,7 @@ class AccountCloser:
         )
         self._sender = Sender(self.broker, clock, retries, self.policy)
         self._turn = asyncio.Lock()
-        self._left: dict[str, tuple[float, float]] = {}
+        self._left: dict[str, tuple[float | None, float]] = {}
         self._quiet_until: float | None = None
         self._state: AccountState | None = None
 
@@ -197,46 +202,69 @@ class AccountCloser:
 
     async def _exchange(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
         found = await self._look_up(request)
-        # Another key's close of this position may be executed, its deals not yet read.
         if self.memory.is_busy(found.close.position):
+            # Another key's close of this position is executed, its deals not yet read.
             await self._collector.collect_deferred()
             await self.memory.quiet(found.close.position)
-        known = self.memory.claim(request)
+            found = await self._look_up(request)
+        known = self.memory.claim(request) or self._answer_of_another_key(found)
         if known is not None:
             return _answer(known)
-        future = self.memory.start(request)
+        return await self._close_found(found)
+
+    def _answer_of_another_key(self, found: _Found) -> CloseResult | None:
+        """Return the full success that answers every key, unless the position is open anew."""
+        close, position = found.close, found.position
+        full = self.memory.full_success(close.position)
+        if full is None or position is None or close.is_stale(position, self._clock.monotonic()):
+            return full
+        _log.error(
+            "position %s of %s is open (%s lots) although it was closed in full",
+            close.position,
+            self.user_id,
+            position.volume,
+        )
+        self.memory.reopened(close.position)
+        return None
+
+    async def _close_found(self, found: _Found) -> asyncio.Future[CloseResult]:
+        close = found.close
+        future = self.memory.start(close.request)
         try:
-            if found.close.failure is None:
+            if close.failure is None:
                 await self._work(found)
-            await self._collector.take(found.close)
-            if found.netting and found.close.attempts:
-                await self._undo_reversal(found.close)
+            if close.nets and close.may_have_executed:
+                await self._undo_reversal(close)
+            await self._collector.take(close)
         except asyncio.CancelledError:
-            self.memory.abandon(request)
+            self.memory.abandon(close.request)
             raise
         return future
 
     async def _look_up(self, request: CloseRequest) -> _Found:
-        """Read the position fresh and bind the caller's name to its identifier."""
+        """Read position and deals fresh, and bind the caller's name to the identifier."""
+        known_as = self.memory.position_of(request)
+        identifier = int(known_as) if known_as.isdecimal() else request.ticket
         try:
             account = self._state = self._state or await self._account()
-            open_now = await self.broker.positions(ticket=request.ticket)
-            position = open_now[0] if open_now else None
-            identifier = position.identifier if position else request.ticket
-            deals: tuple[Deal, ...] = ()
-            if position is None:
-                deals = await self.broker.deals_of(identifier)
+            position = await read_position(self.broker, request.ticket, identifier)
+            if position is not None:
+                identifier = position.identifier
+            elif not await self.broker.deals_of(identifier):
+                identifier = request.ticket
+            deals = await self.broker.deals_of(identifier)
         except BrokerError as error:
-            close = UnfinishedClose(request, self.memory.position_of(request), request.ticket)
+            close = UnfinishedClose(request, known_as, identifier)
             close.fail(Outcome.NOT_SENT, f"the broker could not be read: {error}")
-            return _Found(close, None, netting=False)
+            return _Found(close, None)
         if position is not None or deals:
             self.memory.bind(request, str(identifier))
         close = UnfinishedClose(request, self.memory.position_of(request), identifier)
+        close.nets = account.margin_mode is MarginMode.NETTING
         close.saw_deals(deals)
-        left, until = self._left.get(close.position, (0.0, 0.0))
-        if self._clock.monotonic() < until:
-            close.at_most = left
+        # An earlier life may have closed a part under this very key.
+        close.executed = close.book.closed_under(close.tag)
+        close.at_most, close.at_most_until = self._left.get(close.position, (None, 0.0))
         if position is not None and account.is_real and not self.policy.allow_live:
             close.seen_open(position)
             close.fail(
@@ -244,7 +272,7 @@ class AccountCloser:
                 f"account {account.login} on {account.server} holds real money and "
                 "allow_live is false; set allow_live=true for it to let the engine send orders",
             )
-        return _Found(close, position, netting=account.margin_mode is MarginMode.NETTING)
+        return _Found(close, position)
 
     async def _work(self, found: _Found) -> None:
         close = found.close
@@ -264,41 +292,48 @@ class AccountCloser:
                 f"{type(error).__name__}: {error}",
             )
         if close.at_most is not None:
-            stale_until = self._clock.monotonic() + self.policy.settle_window_s
-            self._left[close.position] = (close.at_most, stale_until)
+            now = self._clock.monotonic()
+            self._left = {p: left for p, left in self._left.items() if left[1] > now}
+            self._left[close.position] = (close.at_most, close.at_most_until)
 
     async def _undo_reversal(self, close: UnfinishedClose) -> None:
-        """Close what our own order has opened on a netting account, if it met no position.
+        """Close what our own order has opened on a netting account.
 
-        A stop that fires between our read and our order makes that happen; no client can
-        exclude it. The new position carries our close tag.
+        A stop that fires, or an order by hand, between our read and our order makes that happen;
+        no client can exclude it. It is looked for until the deals prove that there was none.
         """
-        try:
-            open_now = await self.broker.positions()
-        except BrokerError:
-            _log.exception("no read-back after the close of %s on %s", close.position, self.user_id)
-            return
-        for position in open_now:
-            if position.comment != close.tag or position.identifier == close.identifier:
-                continue
+        for number in range(1, MOST_UNDOINGS + 1):
+            opened = await find_reversal(self.broker, close, self._patience, self.policy.deal_lag_s)
+            if opened is None:
+                return
             _log.error(
-                "reversal on %s: the close of position %s opened position %s (%s lots); closing it",
+                "reversal on %s: the close of position %s has left position %s open "
+                "(%s, %s lots); closing it",
                 self.user_id,
                 close.position,
-                position.identifier,
-                position.volume,
+                opened.identifier,
+                opened.side.value,
+                opened.volume,
             )
             undo = CloseRequest(
-                position_id=position.position_id,
-                ticket=position.ticket,
+                position_id=opened.position_id,
+                ticket=opened.ticket,
                 user_id=self.user_id,
                 close_reason=f"reversal of position {close.position}",
-                idempotency_key=f"{close.request.idempotency_key}/reversal",
+                idempotency_key=f"{close.request.idempotency_key}/reversal-{number}",
                 initiator=close.request.initiator,
                 trigger_id=close.request.trigger_id,
             )
-            if self.memory.claim(undo) is None:
-                await self._exchange(undo)
+            found = await self._look_up(undo)
+            await self._close_found(found)
+            if found.close.is_satisfied:
+                return
+        _log.critical(
+            "reversal on %s: what the close of position %s has opened is still open after %d tries",
+            self.user_id,
+            close.position,
+            MOST_UNDOINGS,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +342,6 @@ class _Found:
 
     close: UnfinishedClose
     position: Position | None
-    netting: bool
 
 
 def _answer(known: CloseResult | asyncio.Future[CloseResult]) -> asyncio.Future[CloseResult]:

@@ -33,7 +33,7 @@ def conclude(close: UnfinishedClose, now: datetime) -> CloseResult:
         close_id=close.close_id,
         outcome=outcome,
         attempts=len(close.attempts),
-        volume=_volume(close, outcome, exits),
+        volume=_volume(close, outcome),
     )
 
 
@@ -85,13 +85,14 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
         if close.failure is not Outcome.UNKNOWN and close.executed > 0:
             return Outcome.PARTIAL, close.error
         return close.failure, close.error or close.failure.value
+    ours_closed = close.book.closed_under(close.tag)
+    if close.book.is_fully_closed and not ours_closed and not close.failure:
+        return Outcome.ALREADY_CLOSED, None
     whole = close.executed >= close.volume_before > 0
     if close.is_satisfied and not (close.request.volume is None or whole):
         return Outcome.PARTIAL, None
     if close.is_satisfied or (close.gone and ours):
         return Outcome.DONE, None
-    if close.book.exits and close.book.is_fully_closed:
-        return Outcome.ALREADY_CLOSED, None
     if close.attempts or close.executed > 0:
         return Outcome.UNKNOWN, "the position is no longer listed, but no deal shows who closed it"
     if close.book.deals:
@@ -122,8 +123,8 @@ def _realised_deals(
     return ours, ours
 
 
-def _volume(close: UnfinishedClose, outcome: Outcome, exits: tuple[Deal, ...]) -> float:
+def _volume(close: UnfinishedClose, outcome: Outcome) -> float:
     if outcome is Outcome.ALREADY_CLOSED:
         return 0.0
-    seen = sum(d.volume for d in exits)
-    return round(max(close.executed, seen), 8)
+    seen = close.book.closed_under(close.tag)
+    return round(seen if close.book.is_fully_closed else max(close.executed, seen), 8)

@@ -51,7 +51,7 @@ class IdempotencyMap:
             )
 
     def claim(self, request: CloseRequest) -> CloseResult | asyncio.Future[CloseResult] | None:
-        """Return the answer that exists or is being made; ``None`` if the request is new.
+        """Return the answer that this very key has or is being given; ``None`` if it has none.
 
         Raises:
             IdempotencyConflict: the key was used for another ticket or volume.
@@ -65,7 +65,19 @@ class IdempotencyMap:
                 f"with (version:ticket:volume) {known}, now it comes with {request.fingerprint}; "
                 "nothing was sent: use a new key for a new request"
             )
-        return self._results.get(entry) or self._pending.get(entry) or self._full.get(position)
+        return self._results.get(entry) or self._pending.get(entry)
+
+    def full_success(self, position: str) -> CloseResult | None:
+        """Return the full success that answers every key of ``position``, if there is one."""
+        return self._full.get(position)
+
+    def reopened(self, position: str) -> None:
+        """Take note that a position is open although it was closed in full.
+
+        A net position that was turned around lives on under its identifier. Its answers keep
+        answering their own keys; new keys are new requests.
+        """
+        self._full.pop(position, None)
 
     def start(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
         """Note that an answer is being made, and return the future that will hold it."""
@@ -114,7 +126,7 @@ class IdempotencyMap:
         self._fingerprints[position, key] = fingerprint
         self._results[position, key] = result
         if result.is_full_success:
-            self._full.setdefault(position, result)
+            self._full[position] = result
 
     def __len__(self) -> int:
         """Count the final answers."""

@@ -33,10 +33,24 @@ class DealBook:
         """Return the exits that carry a close tag."""
         return tuple([d for d in self.exits if d.comment == tag])
 
+    def closed_under(self, tag: str) -> float:
+        """Add up the lots that orders with this tag have closed.
+
+        A deal that turned a net position around closed only what was open before it.
+        """
+        closed, before = 0.0, 0.0
+        for deal in self.deals:
+            if deal.comment == tag and deal.entry.is_exit:
+                turned = deal.entry is DealEntry.INOUT
+                closed += min(deal.volume, abs(before)) if turned else deal.volume
+            before += deal.side.sign * deal.volume
+        return closed
+
     @property
     def is_fully_closed(self) -> bool:
-        """Whether as much went out as came in (and something did)."""
-        return bool(self.exits) and volume_of(self.exits) >= volume_of(self.entries) - VOLUME_DUST
+        """Whether exits have brought the position to nothing (and not to its opposite)."""
+        net = math.fsum(d.side.sign * d.volume for d in self.deals)
+        return bool(self.exits) and abs(net) <= VOLUME_DUST
 
 
 def volume_of(deals: Iterable[Deal]) -> float:

@@ -6,6 +6,7 @@ still act.
 
 from __future__ import annotations
 
+import logging
 from decimal import ROUND_DOWN, Decimal
 from enum import Enum
 
@@ -18,9 +19,12 @@ from engine.models import Attempt
 from engine.outcomes import Outcome, Verdict
 from engine.patience import Patience
 from engine.policy import ClosingPolicy
+from engine.reading import read_position
 from engine.realised import VOLUME_DUST
 from engine.settling import Fate, Settlement, Settler
 from engine.unfinished import UnfinishedClose
+
+_log = logging.getLogger(__name__)
 
 _SETTLE = (Verdict.ACCEPTED, Verdict.MAYBE_MET, Verdict.UNKNOWN, Verdict.SETTLE_FIRST)
 
@@ -101,18 +105,28 @@ class Sender:
 
     async def _step(self, close: UnfinishedClose) -> _Next:
         try:
-            found = await self._broker.positions(ticket=close.request.ticket)
+            found = await read_position(self._broker, close.ticket, close.identifier)
         except BrokerError as error:
             close.error = f"the position could not be read: {error}"
             return _Next.AGAIN_LATER
-        return await self._follow_read(close, found[0] if found else None)
+        return await self._follow_read(close, found)
 
     async def _follow_read(self, close: UnfinishedClose, position: Position | None) -> _Next:
         if position is None:
             close.gone = True
             return _Next.FINISHED
+        if close.side is not None and position.side is not close.side:
+            _log.error(
+                "reversal on %s: position %s is now %s, %s lots; closing it",
+                close.request.user_id,
+                close.position,
+                position.side.value,
+                position.volume,
+            )
         close.seen_open(position)
-        if close.is_stale(position):
+        if close.is_satisfied:
+            return _Next.FINISHED
+        if close.is_stale(position, self._clock.monotonic()):
             return _Next.AGAIN_LATER
         volume = await self._volume_for(close, position)
         if volume is None:
@@ -149,6 +163,7 @@ class Sender:
             volume=volume,
             tag=close.tag,
             price=close.request.close_price,
+            attempt=len(close.attempts) + 1,
         )
         sent_us = self._clock.wall_us()
         answer = await self._broker.send_close(order)
@@ -177,7 +192,7 @@ class Sender:
         verdict = answer.verdict
         if verdict in (Verdict.DONE, Verdict.PARTIAL):
             done = answer.volume if answer.volume > 0 or verdict is Verdict.PARTIAL else volume
-            close.note_executed(done, position.volume)
+            self._note_executed(close, done, position)
             return _Next.FINISHED if close.is_satisfied else _Next.AGAIN_NOW
         if verdict in _SETTLE:
             return self._follow_settlement(
@@ -196,11 +211,16 @@ class Sender:
         )
         return _Next.FINISHED
 
+    def _note_executed(self, close: UnfinishedClose, volume: float, position: Position) -> None:
+        # What was executed may be invisible for as long as a request may act.
+        until = self._clock.monotonic() + self._policy.settle_window_s
+        close.note_executed(volume, position.volume, until)
+
     def _follow_settlement(
         self, close: UnfinishedClose, position: Position, settled: Settlement
     ) -> _Next:
         if settled.fate is Fate.EXECUTED:
-            close.note_executed(settled.volume, position.volume)
+            self._note_executed(close, settled.volume, position)
             return _Next.FINISHED if close.is_satisfied else _Next.AGAIN_NOW
         if settled.fate is Fate.GONE:
             close.gone = True

@@ -13,7 +13,8 @@ from enum import Enum
 from engine.brokers.port import Broker, Deal, Position
 from engine.errors import BrokerError
 from engine.patience import Patience
-from engine.realised import VOLUME_DUST, volume_of
+from engine.reading import read_position
+from engine.realised import VOLUME_DUST
 from engine.unfinished import UnfinishedClose
 
 
@@ -48,19 +49,19 @@ class Settler:
 
     async def settle(self, close: UnfinishedClose, position: Position) -> Settlement:
         """Find out what became of the last request of ``close``, sent for ``position``."""
-        before = volume_of(close.book.tagged(close.tag))
+        # Not what the deals showed last: those of an earlier part may still be on their way.
+        before = close.executed
         last: list[tuple[Position | None, tuple[Deal, ...]]] = []
         trouble: list[str] = []
 
         async def look() -> Settlement | None:
             last.clear()
             try:
-                still_open = await self._broker.positions(ticket=position.ticket)
+                now = await read_position(self._broker, position.ticket, position.identifier)
                 close.saw_deals(await self._broker.deals_of(position.identifier))
             except BrokerError as error:
                 trouble[:] = [str(error)]
                 return None
-            now = still_open[0] if still_open else None
             last.append((now, close.book.deals))
             return _agreed(close, position, now, before)
 
@@ -73,7 +74,7 @@ class Settler:
 
 
 def _ours(close: UnfinishedClose, before: float) -> float:
-    return volume_of(close.book.tagged(close.tag)) - before
+    return close.book.closed_under(close.tag) - before
 
 
 def _agreed(
@@ -82,11 +83,12 @@ def _agreed(
     """Return what positions and deals agree on already."""
     ours = _ours(close, before)
     if ours > VOLUME_DUST:
-        left = 0.0 if now is None else now.volume
+        left = 0.0 if now is None or now.side is not sent_for.side else now.volume
         if left <= sent_for.volume - ours + VOLUME_DUST:
             return Settlement(Fate.EXECUTED, ours)
         return None
-    if now is None and close.book.is_fully_closed:
+    if now is None and close.book.is_fully_closed and not close.nets:
+        # On a netting account the request may still act, and would open the opposite.
         return Settlement(Fate.GONE)
     return None
 
@@ -99,6 +101,8 @@ def _at_the_end(
     if ours > VOLUME_DUST:
         # Deals are the venue's ledger; a position that is still listed lags behind them.
         return Settlement(Fate.EXECUTED, ours)
+    if now is None and close.book.is_fully_closed:
+        return Settlement(Fate.GONE)
     if now is None:
         return Settlement(
             Fate.UNRESOLVED,

@@ -9,7 +9,7 @@ from engine.brokers.port import Deal, Position, Side
 from engine.identity import close_id, close_tag
 from engine.models import Attempt, CloseRequest
 from engine.outcomes import Outcome
-from engine.realised import VOLUME_DUST, DealBook, volume_of
+from engine.realised import VOLUME_DUST, DealBook
 
 
 @dataclass(slots=True)
@@ -20,12 +20,18 @@ class UnfinishedClose:
     position: str
     """The position's stable identity."""
     identifier: int
+    ticket: int = 0
+    """What the broker calls the position now; it can change."""
+    nets: bool = False
+    """Whether the account holds one net position a symbol: a ticket protects nothing there."""
     symbol: str = ""
     side: Side | None = None
     volume_before: float = 0.0
     """Lots that the first fresh read found open."""
     at_most: float | None = None
-    """Lots that can still be open, after what was executed. A read above it is a stale one."""
+    """Lots that can still be open, after what was executed. A read above it is a stale one..."""
+    at_most_until: float = 0.0
+    """... until then, on the monotonic clock; afterwards the position has grown."""
     executed: float = 0.0
     """Lots that our requests are known to have closed."""
     attempts: list[Attempt] = field(default_factory=list)
@@ -43,6 +49,7 @@ class UnfinishedClose:
     def __post_init__(self) -> None:
         """Derive the deterministic names."""
         name = close_id(self.request.user_id, self.position, self.request.idempotency_key)
+        self.ticket = self.ticket or self.request.ticket
         self.close_id = str(name)
         self.tag = close_tag(name)
 
@@ -50,21 +57,28 @@ class UnfinishedClose:
         """Note a fresh read of the open position."""
         self.symbol = position.symbol
         self.side = position.side
+        self.ticket = position.ticket
         if not self.volume_before:
-            self.volume_before = position.volume
+            self.volume_before = position.volume + self.executed
 
-    def is_stale(self, position: Position) -> bool:
+    def is_stale(self, position: Position, now: float) -> bool:
         """Whether a read shows more than can be open: it lags behind what was executed."""
-        return self.at_most is not None and position.volume > self.at_most + VOLUME_DUST
+        if self.at_most is None or now >= self.at_most_until:
+            return False
+        return position.volume > self.at_most + VOLUME_DUST
 
     def saw_deals(self, deals: Iterable[Deal]) -> None:
         """Note a fresh read of the position's deals."""
         self.book = DealBook.of(deals)
 
-    def note_executed(self, volume: float, open_before: float) -> None:
-        """Note that one request took ``volume`` lots out of ``open_before``."""
+    def note_executed(self, volume: float, open_before: float, until: float) -> None:
+        """Note that one request took ``volume`` lots out of ``open_before``.
+
+        Until ``until`` on the monotonic clock, reads may still show what was open before.
+        """
         self.executed += volume
         self.at_most = max(0.0, open_before - volume)
+        self.at_most_until = until
 
     def fail(self, outcome: Outcome, error: str) -> None:
         """Note why the close cannot go on."""
@@ -77,6 +91,11 @@ class UnfinishedClose:
         if self.request.volume is None:
             return None
         return max(0.0, self.request.volume - self.executed)
+
+    @property
+    def may_have_executed(self) -> bool:
+        """Whether some request of this life was not surely refused."""
+        return any(not attempt.verdict.surely_not_executed for attempt in self.attempts)
 
     @property
     def is_satisfied(self) -> bool:
@@ -94,4 +113,4 @@ class UnfinishedClose:
     @property
     def deals_cover_executed(self) -> bool:
         """Whether the deals under our tag account for all that we executed."""
-        return volume_of(self.book.tagged(self.tag)) >= self.executed - VOLUME_DUST
+        return self.book.closed_under(self.tag) >= self.executed - VOLUME_DUST

@@ -39,6 +39,7 @@ from engine.brokers.port import (
     Quote,
     SymbolSpec,
 )
+from engine.brokers.redaction import Redaction
 from engine.brokers.terminal_calls import InProcessCalls, TerminalCalls, TerminalReply
 from engine.errors import BrokerError, BrokerUnavailable, SymbolUnavailable, WrongAccount
 from engine.outcomes import Verdict
@@ -50,7 +51,6 @@ _log = logging.getLogger(__name__)
 
 _NOT_FOUND: Final = -4
 _NO_ERROR: Final = (0, "no error given")
-_HIDDEN: Final = "**********"
 _ADVICE: Final = {
     -2: "check path, login, password and server",
     -6: "check login, password and server",
@@ -96,6 +96,7 @@ class MT5Broker:
         self._calls: TerminalCalls = terminal if callable(terminal) else InProcessCalls(terminal)
         self._login = login
         self._password = password
+        self._redact = Redaction(None if password is None else password.get_secret_value())
         self._server = server
         self._path = path
         self._timeout_s = timeout_s
@@ -119,6 +120,25 @@ class MT5Broker:
         """
         self._connected = False
         self._symbols.clear()
+        reply = await self._initialize()
+        if isinstance(reply, str):
+            raise BrokerUnavailable(f"initialize() of {self!r} failed: {reply}")
+        if not reply.value:
+            code, text = reply.error or _NO_ERROR
+            advice = _ADVICE.get(code, "is the terminal installed, running and online?")
+            raise BrokerUnavailable(
+                f"initialize() of {self!r} failed with last_error "
+                f"({code}, {self._redact(text)!r}); {advice}"
+            )
+        self._connected = True
+        return await self.account()
+
+    async def _initialize(self) -> TerminalReply | str:
+        """Return the reply, or what was said instead.
+
+        The password is among the arguments: no error that quotes them, and no frame that holds
+        them, may become part of what the caller raises.
+        """
         arguments: dict[str, Any] = {"timeout": round(self._timeout_s * 1000)}
         if self._login is not None:
             arguments["login"] = self._login
@@ -129,20 +149,9 @@ class MT5Broker:
         path = () if self._path is None else (self._path,)
         self._opened = True
         try:
-            reply = await self._calls("initialize", *path, **arguments)
-        except Exception as error:  # noqa: BLE001 - raised again below, without the secret
-            # Not chained: the original may quote the arguments, and the password is one.
-            said = self._without_secret(_describe(error))
-            raise BrokerUnavailable(f"initialize() of {self!r} failed: {said}") from None
-        if not reply.value:
-            code, text = reply.error or _NO_ERROR
-            advice = _ADVICE.get(code, "is the terminal installed, running and online?")
-            raise BrokerUnavailable(
-                f"initialize() of {self!r} failed with last_error "
-                f"({code}, {self._without_secret(text)!r}); {advice}"
-            )
-        self._connected = True
-        return await self.account()
+            return await self._calls("initialize", *path, **arguments)
+        except Exception as error:  # noqa: BLE001 - raised again by connect(), without the secret
+            return self._redact.describe(error)
 
     async def disconnect(self) -> None:
         """Let go of the terminal; whatever goes wrong is logged, for nothing depends on it."""
@@ -152,8 +161,7 @@ class MT5Broker:
         try:
             await self._calls("shutdown")
         except Exception as error:  # noqa: BLE001 - letting go cannot fail
-            said = self._without_secret(_describe(error))
-            _log.warning("shutdown() of %r failed: %s", self, said)
+            _log.warning("shutdown() of %r failed: %s", self, self._redact.describe(error))
 
     async def account(self) -> AccountState:
         """Read the account, and check that it still is the right one.
@@ -297,12 +305,13 @@ class MT5Broker:
                 return read_answer(request, reply.value, asked=asked)
         except Exception as error:  # noqa: BLE001 - whatever broke, the order may have left
             self._connected = False
-            said = self._without_secret(_describe(error))
+            said = self._redact.describe(error)
             meaning = Meaning(Verdict.UNKNOWN, f"order_send() broke off, its fate is open: {said}")
             return failed_answer(request, meaning, CODE_EXCEPTION, said)
         code, text = reply.error or _NO_ERROR
         if code in LOST_CONNECTION:
             self._connected = False
+        text = self._redact(text)
         meaning = classify_error(code, text, sent=True)
         return failed_answer(request, meaning, code, f"({code}, {text!r})")
 
@@ -346,24 +355,19 @@ class MT5Broker:
             await self.connect()
         try:
             return await self._calls(function, *args, **kwargs)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again below
             self._connected = False
-            raise BrokerUnavailable(f"{function}() failed: {_describe(error)}") from error
+            said = self._redact.describe(error)
+            origin = error if self._redact.is_clean(error) else None
+        # Raised out here: inside, the error would become the context, clean or not.
+        raise BrokerUnavailable(f"{function}() failed: {said}") from origin
 
     def _unanswered(self, call: str, error: tuple[int, str] | None) -> BrokerUnavailable:
         code, text = error or _NO_ERROR
         if code in LOST_CONNECTION:
             self._connected = False
-        return BrokerUnavailable(f"{call} gave no answer; last_error is ({code}, {text!r})")
-
-    def _without_secret(self, text: str) -> str:
-        secret = self._password.get_secret_value() if self._password is not None else ""
-        return text.replace(secret, _HIDDEN) if secret else text
-
-
-def _describe(error: Exception) -> str:
-    said = str(error).partition("\n")[0]  # a bridge appends the whole remote traceback
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+        said = self._redact(text)
+        return BrokerUnavailable(f"{call} gave no answer; last_error is ({code}, {said!r})")
 
 
 def _not_sent(order: CloseOrder, why: str) -> Answer:

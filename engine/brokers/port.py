@@ -203,6 +203,8 @@ class CloseOrder:
     """Close tag, at most :data:`LONGEST_TAG` ASCII characters; the deal must carry it."""
     price: float | None = None
     """Price asked for; counts on request and instant execution only. ``None``: the market's."""
+    attempt: int = 1
+    """Which request of this close it is; all of them share the tag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,3 +355,58 @@ async def test_a_cancelled_close_leaves_its_key_free(desk: Desk) -> None:
         await task
     desk.broker.send_close = real  # type: ignore[method-assign]
     assert (await desk.close()).outcome is Outcome.DONE
+
+
+async def test_another_key_waits_for_a_close_whose_deals_are_late(desk: Desk) -> None:
+    desk.broker.add(1)
+    desk.broker.hidden_deal_reads = 3
+    desk.broker.linger_reads = 10
+    first, second = await asyncio.gather(desk.close(key="a"), desk.close(key="b"))
+    assert first == second
+    assert first.outcome is Outcome.DONE
+    assert len(desk.broker.sent) == 1
+
+
+async def test_an_unknown_is_settled_only_when_positions_and_deals_agree(desk: Desk) -> None:
+    desk.broker.add(1)
+    desk.broker.linger_reads = 3
+    desk.broker.script.append(fill(1.0, Verdict.UNKNOWN))
+    assert (await desk.close()).outcome is Outcome.DONE
+    assert desk.clock.seconds > 0
+
+
+async def test_gone_without_a_deal_is_unknown_never_guessed(desk: Desk) -> None:
+    desk.broker.add(1)
+
+    def vanish(broker: object, order: object) -> object:
+        desk.broker.open.clear()
+        return say(Verdict.UNKNOWN, 10012)(desk.broker, desk.broker.sent[-1])
+
+    desk.broker.script.append(vanish)  # type: ignore[arg-type]
+    result = await desk.close()
+    assert (result.success, result.outcome) == (False, Outcome.UNKNOWN)
+    assert "no deal shows" in (result.error_message or "")
+    assert desk.clock.seconds >= 10.0
+
+
+async def test_parts_that_miss_the_whole_by_binary_dust_are_the_whole(desk: Desk) -> None:
+    desk.broker.add(1, volume=0.3)
+    desk.broker.script.extend([fill(1 / 3, Verdict.PARTIAL, 10010), fill(1.0, Verdict.DONE)])
+    result = await desk.close()
+    assert (result.outcome, result.attempts) == (Outcome.DONE, 2)
+    assert [o.attempt for o in desk.broker.sent] == [1, 2]
+
+
+async def test_what_is_open_wins_over_what_is_remembered(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Should a closed position ever be open again, a new key closes it; old keys keep theirs."""
+    desk.broker.add(1)
+    first = await desk.close(key="first")
+    desk.clock.seconds += 11
+    desk.broker.add(1)
+    assert await desk.close(key="first") == first
+    second = await desk.close(key="second")
+    assert second != first
+    assert desk.broker.open == {}
+    assert "is open (1.0 lots) although it was closed in full" in caplog.text
