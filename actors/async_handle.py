@@ -28,10 +28,14 @@ class AsyncRiskEngine:
     Cancelling an await does not cancel what the engine does.
     """
 
-    def __init__(self, calls: EngineCalls, *, owns_ray: bool) -> None:
+    def __init__(self, engine: RiskEngine) -> None:
         """Use :meth:`start` or :meth:`attach`."""
-        self.calls = calls
-        self._owns_ray = owns_ray
+        self._engine = engine
+
+    @property
+    def calls(self) -> EngineCalls:
+        """The engine's remote calls; :class:`EngineClosed` once it was shut down."""
+        return self._engine.calls
 
     @classmethod
     async def start(
@@ -45,13 +49,13 @@ class AsyncRiskEngine:
         engine = await asyncio.to_thread(
             RiskEngine.start, config, address=address, namespace=namespace
         )
-        return cls(engine.calls, owns_ray=engine._owns_ray)
+        return cls(engine)
 
     @classmethod
     async def attach(cls, *, namespace: str = "risk-engine", address: str | None = None) -> Self:
         """Get hold of an engine that runs; see :meth:`RiskEngine.attach`."""
         engine = await asyncio.to_thread(RiskEngine.attach, namespace=namespace, address=address)
-        return cls(engine.calls, owns_ray=engine._owns_ray)
+        return cls(engine)
 
     async def share(self, name: str, value: object) -> None:
         """Keep a large object for many accounts; name it in options as ``Shared(name)``."""
@@ -187,7 +191,11 @@ class AsyncRiskEngine:
 
     async def shutdown(self) -> None:
         """End cleanly."""
-        await asyncio.to_thread(RiskEngine(self.calls, owns_ray=self._owns_ray).shutdown)
+        await asyncio.to_thread(self._engine.shutdown)
+
+    async def kill(self) -> None:
+        """End at once; see :meth:`RiskEngine.kill`."""
+        await asyncio.to_thread(self._engine.kill)
 
     async def __aenter__(self) -> Self:
         """Use as a context manager: shuts down at its end."""

@@ -11,7 +11,7 @@ import ray
 
 from actors import placement
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
-from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef
+from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef, account_name
 from actors.registry import Registry
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
@@ -19,6 +19,7 @@ from engine import arguments
 from engine.brokers.account_spec import AccountSpec
 from engine.errors import RiskEngineError
 from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger
+from engine.requests import position_entries
 
 _T = TypeVar("_T")
 
@@ -102,7 +103,10 @@ class EngineCalls:
         arguments.nonempty_text("close_reason", reason)
         if key is not None:
             arguments.nonempty_text("idempotency_key", key)
-        return Call(self.supervisor.close_all.remote(user_id, reason, positions, key), durable_bulk)
+        return Call(
+            self.supervisor.close_all.remote(user_id, reason, position_entries(positions), key),
+            durable_bulk,
+        )
 
     def watch(self, user_ids: Sequence[str] | None) -> Call[None]:
         """Let guards watch."""
@@ -152,9 +156,11 @@ class EngineCalls:
 
     def end_actors(self) -> None:
         """End the actors that are left, and forget the engine."""
-        for name in (SUPERVISOR, AUDIT):
+        registry = Registry(self.namespace)
+        accounts = [account_name(user_id) for user_id in registry.names("account")]
+        for name in (SUPERVISOR, *accounts, AUDIT):
             placement.end(self.namespace, name)
-        Registry(self.namespace).clear()
+        registry.clear()
 
 
 def _nothing(_: Any) -> None:

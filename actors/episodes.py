@@ -113,11 +113,13 @@ class Episodes:
             UnknownAccount: one of them is for an account that is not there; none was taken.
             IdempotencyConflict: a known trigger_id came with another account or scope.
         """
-        fresh = [t for t in triggers if not self._is_known(t)]
+        first: dict[str, GuardTrigger] = {}
+        for trigger in triggers:
+            _refuse_conflict(first.setdefault(trigger.trigger_id, trigger), trigger)
+        fresh = [t for t in first.values() if not self._is_known(t)]
         for trigger in fresh:
             self._roster[trigger.user_id]
         now = self._clock.wall_us()
-        fresh = list({t.trigger_id: t for t in fresh}.values())
         records = [self._chain.seal(trigger_accepted(t, occurred_at=now)) for t in fresh]
         written = asyncio.ensure_future(self._outbox.append(records))
         for trigger in fresh:
@@ -158,12 +160,7 @@ class Episodes:
         known = self._episodes.get(trigger.trigger_id)
         if known is None:
             return False
-        before = known.trigger
-        if (before.user_id, before.positions) != (trigger.user_id, trigger.positions):
-            raise IdempotencyConflict(
-                f"trigger_id={trigger.trigger_id!r} was used for account {before.user_id!r} and "
-                "another scope; nothing was done: use a new trigger_id for a new trigger"
-            )
+        _refuse_conflict(known.trigger, trigger)
         return True
 
     def _start(self, trigger: GuardTrigger, now: int, written: asyncio.Future[None]) -> None:
@@ -269,3 +266,12 @@ class Episodes:
             if not self._episodes[oldest].state.is_final:
                 return
             del self._episodes[oldest]
+
+
+def _refuse_conflict(known: GuardTrigger, trigger: GuardTrigger) -> None:
+    if (known.user_id, known.positions) != (trigger.user_id, trigger.positions):
+        raise IdempotencyConflict(
+            f"trigger_id={trigger.trigger_id!r} is used for account {known.user_id!r} and for "
+            f"account {trigger.user_id!r} or another scope; nothing was done: use a new "
+            "trigger_id for a new trigger"
+        )

@@ -29,6 +29,10 @@ from engine.requests import full_close, partial_close, triggered_close
 _T = TypeVar("_T")
 
 
+class EngineClosed(RiskEngineError):
+    """This handle was shut down; start or attach to an engine again."""
+
+
 class EngineRunsAlready(RiskEngineError):
     """An engine runs in this namespace already; attach to it, or choose another namespace."""
 
@@ -44,8 +48,19 @@ class RiskEngine:
 
     def __init__(self, calls: EngineCalls, *, owns_ray: bool) -> None:
         """Use :meth:`start` or :meth:`attach`."""
-        self.calls = calls
+        self._calls: EngineCalls | None = calls
         self._owns_ray = owns_ray
+
+    @property
+    def calls(self) -> EngineCalls:
+        """The engine's remote calls.
+
+        Raises:
+            EngineClosed: the handle was shut down.
+        """
+        if self._calls is None:
+            raise EngineClosed("this engine handle was shut down; start() or attach() anew")
+        return self._calls
 
     @classmethod
     def start(
@@ -270,12 +285,30 @@ class RiskEngine:
         return self._get(self.calls.status())
 
     def shutdown(self) -> None:
-        """End cleanly: liquidations finish, records are stored; Ray ends if we started it."""
+        """End cleanly: liquidations finish, records are stored; Ray ends if we started it.
+
+        Harmless when done twice.
+        """
+        if self._calls is None:
+            return
         try:
             self._get(self.calls.stop_supervisor())
             self._get(self.calls.close_audit())
         finally:
-            self.calls.end_actors()
+            self.kill()
+
+    def kill(self) -> None:
+        """End at once: nothing is waited for.
+
+        Open episodes stay in the journal, and go on when an engine over the same journal is
+        given their accounts.
+        """
+        if self._calls is None:
+            return
+        calls, self._calls = self._calls, None
+        try:
+            calls.end_actors()
+        finally:
             if self._owns_ray:
                 leave()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
+from typing import Any
 
 from actors.episodes import Episodes
 from actors.links import ActorLost, NotActivated
@@ -54,6 +55,7 @@ class Watching:
         self._outbox = outbox
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._stops: dict[str, asyncio.Event] = {}
         self._states: dict[str, WatchState] = {}
         self._blind: dict[str, str] = {}
         self._triggers: list[str] = []
@@ -79,16 +81,21 @@ class Watching:
         for user_id in user_ids:
             if user_id not in self._tasks:
                 self._states[user_id] = WatchState.WATCHING
-                self._tasks[user_id] = asyncio.create_task(self._watch(user_id))
+                stop = self._stops[user_id] = asyncio.Event()
+                self._tasks[user_id] = asyncio.create_task(self._watch(user_id, stop))
 
     async def stop(self, user_ids: Sequence[str]) -> None:
-        """Stop watching these accounts; a liquidation that has begun goes on to its end."""
-        tasks = [self._tasks.pop(u) for u in user_ids if u in self._tasks]
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.error("a watch ended with %r", outcome)
+        """Stop watching these accounts; a liquidation that has begun goes on to its end.
+
+        A slice of watching that is under way is waited for: its reply carries records, and a
+        trigger perhaps, that must not be lost.
+        """
+        tasks = [self._tasks[u] for u in user_ids if u in self._tasks]
+        for user_id in user_ids:
+            if user_id in self._stops:
+                self._stops[user_id].set()
+        if tasks:
+            await asyncio.wait(tasks)
         for user_id in user_ids:
             if self.state(user_id) is WatchState.WATCHING:
                 self._states[user_id] = WatchState.IDLE
@@ -103,9 +110,9 @@ class Watching:
         flat = report.state is EpisodeState.FLAT
         self._states[report.user_id] = WatchState.FLAT if flat else WatchState.RESIDUAL
 
-    async def _watch(self, user_id: str) -> None:
+    async def _watch(self, user_id: str, stop: asyncio.Event) -> None:
         try:
-            await self._until_tripped(user_id)
+            await self._until_tripped(user_id, stop)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  # guards that stop looking must say so
@@ -116,9 +123,9 @@ class Watching:
             if self._tasks.get(user_id) is asyncio.current_task():
                 del self._tasks[user_id]
 
-    async def _until_tripped(self, user_id: str) -> None:
+    async def _until_tripped(self, user_id: str, stop: asyncio.Event) -> None:
         is_flat_out = False
-        while True:
+        while not stop.is_set():
             entry = self._roster[user_id]
             incarnation = entry.incarnation
             try:
@@ -133,20 +140,23 @@ class Watching:
                 await self._outbox.append(seen.records)
             except AuditError as error:
                 _log.error("alerts of %s were not recorded: %s", user_id, error)
-            if seen.trigger is not None and await self._liquidated(seen.trigger):
+            if seen.trigger is not None and await self._liquidated(seen.trigger, stop):
                 return
             if seen.next_in_s is None:
                 self._states[user_id] = WatchState.MARKET_ENDED
                 return
             is_flat_out = seen.next_in_s == 0
             if seen.next_in_s > 0:
-                await self._clock.sleep(seen.next_in_s)
+                await _first_of(stop.wait(), self._clock.sleep(seen.next_in_s))
 
-    async def _liquidated(self, trigger: GuardTrigger) -> bool:
+    async def _liquidated(self, trigger: GuardTrigger, stop: asyncio.Event) -> bool:
         """Liquidate; ``True`` if the account is locked by it and needs no more guarding."""
         self._states[trigger.user_id] = WatchState.LIQUIDATING
         await self._episodes.submit([trigger])
         self._triggers.append(trigger.trigger_id)
+        await _first_of(stop.wait(), self._episodes.reports([trigger.trigger_id]))
+        if stop.is_set():
+            return True
         (report,) = await self._episodes.reports([trigger.trigger_id])
         if trigger.severity is Severity.CRITICAL and trigger.positions is None:
             return True
@@ -167,3 +177,13 @@ class Watching:
             if user_id not in self._blind:
                 _log.error("guards of %s are blind: %s", user_id, blind)
             self._blind[user_id] = blind
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when one of several things has happened; the others are not waited for."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,16 +125,24 @@ class Journal:
         with self.writing():
             return self._streams.open(owners)
 
-    def adopt_heads(self, heads: Sequence[ChainHead]) -> None:
+    def adopt_heads(
+        self, heads: Sequence[ChainHead], *, closed_at: Mapping[str, int] | None = None
+    ) -> None:
         """Take over the streams of a store that is older than this journal.
 
         Without it, after a journal was lost, lives would be numbered from 1 again.
+
+        Args:
+            heads: the last record of each stream.
+            closed_at: number of the closing record, of the streams that have one.
 
         Raises:
             JournalUnavailable: nothing was taken over.
         """
         with self.writing():
             self._streams.adopt(heads)
+            for stream, seq in (closed_at or {}).items():
+                self._streams.close(stream, seq)
 
     def heads(self) -> tuple[ChainHead, ...]:
         """Last known head of every stream that has one."""

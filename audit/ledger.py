@@ -15,9 +15,9 @@ from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
 from audit.opening import make_store
-from audit.queries import RecordQuery
+from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode, SetAside
-from audit.records import AuditRecord
+from audit.records import AuditRecord, EventType
 from audit.rows import record_of_row
 from audit.store import AuditStore
 from audit.verify import VerifyReport, verify_store
@@ -215,7 +215,13 @@ class AuditLedger:
             logger.warning("audit: begun without the store, which is filled later: %s", error)
             return
         if self._journal.is_blank:
-            self._journal.adopt_heads([extent.head for extent in self._store.extents()])
+            ends = self._store.query(
+                RecordQuery(event_types=(EventType.STREAM_CLOSED,), limit=LARGEST_LIMIT)
+            )
+            closed = {end.stream: end.seq for end in map(record_of_row, ends)}
+            self._journal.adopt_heads(
+                [extent.head for extent in self._store.extents()], closed_at=closed
+            )
 
     @contextmanager
     def _reading(self, timeout: float) -> Iterator[None]:

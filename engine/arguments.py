@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NoReturn, TypeVar
 
@@ -30,9 +31,30 @@ def positive_integer(field: str, value: object) -> int:
 
 def finite_number(field: str, value: object) -> float:
     """Return ``value`` as a float if it is a finite real number (``True`` is none)."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         refuse(field, value, "it must be a finite number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        refuse(field, value, "it must be a finite number that a float can hold")
+    if not math.isfinite(number):
+        refuse(field, value, "it must be a finite number")
+    return number
+
+
+def json_value(field: str, value: object) -> None:
+    """Refuse what is no plain JSON value: NaN, infinity, sets, objects, keys that are no text."""
+    if isinstance(value, float):
+        finite_number(field, value)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            nonempty_text(f"{field} key", name)
+            json_value(f"{field}.{name}", item)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            json_value(f"{field}[{number}]", item)
+    elif value is not None and not isinstance(value, str | int):
+        refuse(field, value, "it must be a plain JSON value")
 
 
 def positive_number(field: str, value: object) -> float:

@@ -23,7 +23,7 @@ from engine.models import (
     PositionRef,
 )
 from engine.policy import ClosingPolicy
-from engine.requests import full_close, partial_close, triggered_close
+from engine.requests import full_close, partial_close, position_entries, triggered_close
 
 
 class PositionCloser:
@@ -259,11 +259,12 @@ async def close_bulk(
 ) -> BulkCloseResult:
     """Close given positions, or all open ones, of one account; see ``close_all_positions``."""
     broken: list[CloseResult] = []
-    if positions is None:
+    entries = position_entries(positions)
+    if entries is None:
         refs = [PositionRef(p.position_id, p.ticket) for p in await account.open_positions()]
     else:
         refs = []
-        for entry in positions:
+        for entry in entries:
             try:
                 refs.append(_ref(entry))
             except ValueError as error:

@@ -94,6 +94,7 @@ class AccountCloser:
         self._left: dict[str, tuple[float | None, float]] = {}
         self._quiet_until: float | None = None
         self._state: AccountState | None = None
+        self._seen_through: set[asyncio.Task[None]] = set()
 
     def wait_for_predecessor(self) -> None:
         """Send nothing for one settle window: the life before this one did not end cleanly.
@@ -185,11 +186,34 @@ class AccountCloser:
         return account
 
     async def _begin(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
-        """Send what has to be sent; the returned future holds the result once deals are read."""
+        """Send what has to be sent; the returned future holds the result once deals are read.
+
+        A caller that is cancelled stops waiting and no more: a request that has left cannot be
+        called back, so its close is seen through, and its key keeps the answer.
+        """
+        work = asyncio.create_task(self._take_turn(request))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._see_through(work)
+            raise
+
+    async def _take_turn(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
         async with self._turn:
             await self._predecessor_settled()
             known = self.memory.claim(request)
             return await self._exchange(request) if known is None else _answer(known)
+
+    def _see_through(self, work: asyncio.Task[asyncio.Future[CloseResult]]) -> None:
+        async def finish() -> None:
+            await asyncio.wait({work})
+            if not work.cancelled() and (error := work.exception()) is not None:
+                _log.error("a close of %s that nobody waits for failed: %s", self.user_id, error)
+            await self._collect_deferred()
+
+        task = asyncio.create_task(finish())
+        self._seen_through.add(task)
+        task.add_done_callback(self._seen_through.discard)
 
     async def _collect_deferred(self) -> None:
         async with self._turn:
@@ -250,7 +274,7 @@ class AccountCloser:
             position = await read_position(self.broker, request.ticket, identifier)
             if position is not None:
                 identifier = position.identifier
-            elif not await self.broker.deals_of(identifier):
+            elif await self.broker.deals_of(request.ticket):
                 identifier = request.ticket
             deals = await self.broker.deals_of(identifier)
         except BrokerError as error:

@@ -91,9 +91,7 @@ class GuardTrigger:
             for position in self.positions:
                 if not isinstance(position, PositionRef):
                     arguments.refuse("positions", position, "its items must be PositionRef")
-        for name, value in self.inputs.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                arguments.refuse(f"inputs.{name}", value, "it must be finite")
+        arguments.json_value("inputs", self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +190,9 @@ class BulkCloseResult:
         """Count and add up; P&L sums what is known, to the hundredth."""
         all_results = tuple(results)
         good = sum(result.success for result in all_results)
-        total = math.fsum(result.pnl for result in all_results if result.pnl is not None)
+        # A position that is named twice is one close: the same answer counts once.
+        distinct = {result.close_id or n: result for n, result in enumerate(all_results)}
+        total = math.fsum(r.pnl for r in distinct.values() if r.pnl is not None)
         return cls(
             total_positions=len(all_results),
             successful_closes=good,

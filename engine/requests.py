@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import arguments
@@ -85,6 +85,21 @@ def triggered_close(
         idempotency_key=_key(idempotency_key, position_id),
         initiator=guard.value,
     )
+
+
+def position_entries(positions: object) -> list[Any] | None:
+    """Check the ``positions`` of a bulk call: ``None``, or a list of entries, good or bad.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if positions is None:
+        return None
+    if isinstance(positions, str | bytes | Mapping) or not isinstance(positions, Sequence):
+        arguments.refuse(
+            "positions", positions, "it must be None, or a list of {'position_id', 'ticket'}"
+        )
+    return list(positions)
 
 
 def _key(given: str | None, default: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -177,6 +178,7 @@ class ScriptedBroker:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             self.sent.append(order)
+            await asyncio.sleep(0)  # another task may run while an order is on its way
             return (self.script.popleft() if self.script else fill())(self, order)
         finally:
             self.in_flight -= 1

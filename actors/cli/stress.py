@@ -95,16 +95,16 @@ def stress(
         raise typer.Exit(USAGE) from None
     is_live = console.is_terminal and not as_json
     view: RunView = (
-        LiveView(console, options.accounts, plan.position_count) if is_live else NoView()
+        LiveView(console, options.accounts, plan.position_count) if is_live else NoView(errors)
     )
     try:
         with _quiet_stdout(is_live), view:
             outcome = run_stress(plan, folder, view)
-    except RiskEngineError as error:
+    except (RiskEngineError, ConnectionError) as error:
         _complain(errors, f"{type(error).__name__}: {error}")
         raise typer.Exit(BAD) from None
     except KeyboardInterrupt:
-        _complain(errors, f"Interrupted. What was closed is recorded in {folder}")
+        _complain(errors, f"Interrupted. What was recorded until then is in {folder}")
         raise typer.Exit(INTERRUPTED) from None
     _write(outcome, folder)
     if as_json:
@@ -131,14 +131,20 @@ def _complain(errors: Console, text: str) -> None:
 
 def _make_folder(wish: Path | None) -> Path:
     """Make the run's folder; a new one each time, so that no run is mixed with another."""
-    folder = wish or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if wish is None:
-            folder = folder.with_name(f"{folder.name}-{time.time_ns() % 1_000_000:06d}")
-        else:
+    if wish is not None:
+        if wish.exists() and (not wish.is_dir() or any(wish.iterdir())):
             raise ValueError(f"--out {wish} exists and is not empty; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder.absolute()
+        wish.mkdir(parents=True, exist_ok=True)
+        return wish.absolute()
+    name = time.strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+        folder = Path("runs") / f"{name}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue  # another run began in the same second
+        return folder.absolute()
+    raise ValueError(f"runs/{name} and its likes exist; name a folder with --out")
 
 
 def _write(outcome: StressOutcome, folder: Path) -> None:

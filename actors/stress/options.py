@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from audit.opening import make_store
 from engine.prices import SCENARIOS
 
 _RANGE = re.compile(r"\s*(?P<low>\d+(?:\.\d+)?)\s*(?::\s*(?P<high>\d+(?:\.\d+)?)\s*)?")
@@ -64,6 +65,13 @@ class StressOptions(BaseModel):
                 "low before high"
             )
         return text
+
+    @field_validator("audit")
+    @classmethod
+    def _known_store(cls, url: str | None) -> str | None:
+        if url is not None:
+            make_store(url)
+        return url
 
     @model_validator(mode="after")
     def _prices_and_symbol_go_together(self) -> StressOptions:

@@ -35,13 +35,21 @@ class RunView(Protocol):
         """Say what is being done now."""
         ...
 
+    def note(self, text: str) -> None:
+        """Say something that must not be missed."""
+        ...
+
     def show(self, status: EngineStatus) -> None:
         """Show how far it has come."""
         ...
 
 
 class NoView:
-    """Shows nothing."""
+    """Shows nothing; notes go to where errors go."""
+
+    def __init__(self, errors: Console) -> None:
+        """Remember where errors go."""
+        self._errors = errors
 
     def __enter__(self) -> Self:
         """Show nothing."""
@@ -52,6 +60,10 @@ class NoView:
 
     def phase(self, text: str) -> None:
         """Say nothing."""
+
+    def note(self, text: str) -> None:
+        """Say it where errors go."""
+        self._errors.print(text, style="yellow", markup=False)
 
     def show(self, status: EngineStatus) -> None:
         """Show nothing."""
@@ -90,6 +102,10 @@ class LiveView:
         """Say what is being done now."""
         self._phase = text
         self._draw()
+
+    def note(self, text: str) -> None:
+        """Say it above the bars, where it stays."""
+        self._live.console.print(text, style="yellow", markup=False)
 
     def show(self, status: EngineStatus) -> None:
         """Move the bars."""

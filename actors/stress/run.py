@@ -15,6 +15,7 @@ from actors.stress.plan import SHARED_PRICES, StressPlan
 from actors.stress.progress import RunView
 from actors.stress.summary import Spread, Summary
 from actors.stress.verifying import BookFindings, compare, read_books
+from actors.watching import WatchState
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.records import AuditRecord, EventType, Status
 from engine.config import EngineConfig
@@ -34,6 +35,19 @@ class StressOutcome:
     episodes: Sequence[EpisodeReport]
     closes: Sequence[AuditRecord]
     accepted: Sequence[AuditRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a run has left in the store, at the brokers and with the supervisor."""
+
+    accepted: Sequence[AuditRecord]
+    episodes: Sequence[EpisodeReport]
+    closes: Sequence[AuditRecord]
+    books: Sequence[AccountBook]
+    stored: int
+    chain_problem: str | None
+    failed_watches: int = 0
 
 
 def run_stress(plan: StressPlan, folder: Path, view: RunView) -> StressOutcome:
@@ -58,6 +72,7 @@ def run_stress(plan: StressPlan, folder: Path, view: RunView) -> StressOutcome:
         mode="enforce",
     )
     view.phase("starting Ray and the engine")
+    began_us = time.time_ns() // 1_000
     with RiskEngine.start(config) as engine:
         engine.share(SHARED_PRICES, plan.prices)
         view.phase(f"arming {options.accounts} accounts")
@@ -70,31 +85,39 @@ def run_stress(plan: StressPlan, folder: Path, view: RunView) -> StressOutcome:
             _let_it_happen(engine, plan, view)
         except KeyboardInterrupt:
             interrupted = True
-            view.phase("interrupted: finishing what has begun")
-            engine.unwatch()
-        view.phase("verifying store against book")
-        accepted = engine.records(_every(EventType.TRIGGER_ACCEPTED))
-        trigger_ids = [r.trigger_id for r in accepted if r.trigger_id is not None]
-        episodes = engine.reports(trigger_ids)
-        closes = engine.records(_every(EventType.POSITION_CLOSED))
-        books = [engine.book(user_id) for user_id in engine.accounts()]
-        chain_problem = engine.verify_records()
-        stored = engine.count_records()
-    summary = _summary(
-        plan,
-        arming_s=arming_s,
+            view.note("Interrupted: finishing what has begun. Once more to end at once.")
+        try:
+            if interrupted:
+                engine.unwatch()
+            found = _gather(engine, began_us, view)
+        except KeyboardInterrupt:
+            engine.kill()
+            raise
+    summary = summarise(plan, found, arming_s=arming_s, interrupted=interrupted)
+    return StressOutcome(summary, plan, found.episodes, found.closes, found.accepted)
+
+
+def _gather(engine: RiskEngine, began_us: int, view: RunView) -> Findings:
+    """Wait for what has begun, and read what came of this run: the store may hold others."""
+    view.phase("waiting for liquidations to end")
+    accepted = engine.records(_every(EventType.TRIGGER_ACCEPTED, began_us))
+    episodes = engine.reports([r.trigger_id for r in accepted if r.trigger_id is not None])
+    view.phase("verifying store against book")
+    return Findings(
+        accepted=accepted,
         episodes=episodes,
-        closes=closes,
-        books=books,
-        stored=stored,
-        chain_problem=chain_problem,
-        interrupted=interrupted,
+        closes=engine.records(_every(EventType.POSITION_CLOSED, began_us)),
+        books=[engine.book(user_id) for user_id in engine.accounts()],
+        stored=len(engine.records(RecordQuery(since=began_us, limit=LARGEST_LIMIT))),
+        chain_problem=engine.verify_records(),
+        failed_watches=sum(
+            account.state == WatchState.FAILED.value for account in engine.status().accounts
+        ),
     )
-    return StressOutcome(summary, plan, episodes, closes, accepted)
 
 
-def _every(kind: EventType) -> RecordQuery:
-    return RecordQuery(event_types=(kind,), limit=LARGEST_LIMIT)
+def _every(kind: EventType, since_us: int) -> RecordQuery:
+    return RecordQuery(event_types=(kind,), since=since_us, limit=LARGEST_LIMIT)
 
 
 def _what_happens(plan: StressPlan) -> str:
@@ -151,17 +174,11 @@ def _triggers(plan: StressPlan) -> list[GuardTrigger]:
     ]
 
 
-def _summary(
-    plan: StressPlan,
-    *,
-    arming_s: float,
-    episodes: Sequence[EpisodeReport],
-    closes: Sequence[AuditRecord],
-    books: Sequence[AccountBook],
-    stored: int,
-    chain_problem: str | None,
-    interrupted: bool,
+def summarise(
+    plan: StressPlan, findings: Findings, *, arming_s: float, interrupted: bool
 ) -> Summary:
+    """Turn what was found into the figures of the run."""
+    episodes, closes, books = findings.episodes, findings.closes, findings.books
     options = plan.options
     found: BookFindings = read_books(books)
     mismatches = compare(books, closes)
@@ -175,8 +192,8 @@ def _summary(
         failed=sum(record.status is Status.FAILED for record in closes),
         residual=sum(found.open_by_user[user_id] for user_id in triggered),
         double_closes=found.double_closes,
-        audit_records=stored,
-        chain_ok=chain_problem is None,
+        audit_records=findings.stored,
+        chain_ok=findings.chain_problem is None,
         total_pnl=found.total_pnl,
         currency=plan.currency,
         arming_s=round(arming_s, 3),
@@ -199,7 +216,8 @@ def _summary(
         trigger=options.trigger,
         mismatches=mismatches.count,
         mismatch_examples=mismatches.examples,
-        chain_problem=chain_problem,
+        chain_problem=findings.chain_problem,
+        failed_watches=findings.failed_watches,
         interrupted=interrupted,
     )
 

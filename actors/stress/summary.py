@@ -67,6 +67,8 @@ class Summary:
     mismatch_examples: Sequence[str]
     chain_problem: str | None
     interrupted: bool
+    failed_watches: int = 0
+    """Accounts whose guards stopped looking because of an error."""
     placement: str = PLACEMENT
     versions: dict[str, str] = field(default_factory=lambda: versions())
 
@@ -75,6 +77,7 @@ class Summary:
         """Whether every triggered account is flat and store and book agree."""
         return (
             not self.interrupted
+            and self.failed_watches == 0
             and self.failed == self.residual == self.double_closes == self.mismatches == 0
             and self.chain_ok
         )

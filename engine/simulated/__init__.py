@@ -57,7 +57,13 @@ from engine.simulated.numbers import (
     SwapMode,
     TradeMode,
 )
-from engine.simulated.price_shocks import with_gap, with_wide_spread
+from engine.simulated.price_shocks import (
+    PriceShock,
+    ShockKind,
+    with_gap,
+    with_shocks,
+    with_wide_spread,
+)
 from engine.simulated.sessions import FOREX_SESSIONS, Session
 from engine.simulated.symbols import CATALOGUE, SymbolSettings, symbol_settings
 from engine.simulated.terminal import SimulatedTerminal
@@ -78,7 +84,9 @@ __all__ = [
     "MarginState",
     "Market",
     "OrderMask",
+    "PriceShock",
     "Session",
+    "ShockKind",
     "SimulatedTerminal",
     "StopOutMode",
     "SwapMode",
@@ -86,5 +94,6 @@ __all__ = [
     "TradeMode",
     "symbol_settings",
     "with_gap",
+    "with_shocks",
     "with_wide_spread",
 ]

@@ -49,10 +49,15 @@ class AccountCalls(CallGate):
         return struct
 
     def positions_total(self) -> int | None:
-        """Count the open positions."""
-        if not self._enter("positions_total"):
+        """Count the open positions, as :meth:`positions_get` shows them."""
+        if not self._enter_read("positions_total"):
             return None
-        return len(self._venue.book.positions)
+        return len(self._venue.book.positions) + len(self._lingering())
+
+    def _lingering(self) -> list[Struct]:
+        """Return the closed positions that this read still shows; none is in the book."""
+        gone = () if self._injector is None else self._injector.lingering_positions()
+        return [struct for struct in gone if struct.ticket not in self._venue.book.positions]
 
     def positions_get(self, **keywords: Any) -> Structs | None:
         """Return open positions: by ``symbol=``, ``group=`` or ``ticket=``, else all of them.
@@ -64,7 +69,7 @@ class AccountCalls(CallGate):
             return None
         venue = self._venue
         book = venue.book
-        gone = () if self._injector is None else self._injector.lingering_positions()
+        gone = self._lingering()
         if ticket is not None and not gone and "symbol" not in keywords and "group" not in keywords:
             if type(ticket) is not int:
                 self._fail_argument(InvalidArgument("ticket"))
@@ -72,8 +77,7 @@ class AccountCalls(CallGate):
             position = book.positions.get(ticket)
             return () if position is None else (position_struct(position, venue),)
         found = [position_struct(position, venue) for position in book.positions.values()]
-        if gone:
-            found += [struct for struct in gone if struct.ticket not in book.positions]
+        found += gone
         return self._select(found, keywords)
 
     def orders_total(self) -> int | None:

@@ -134,9 +134,20 @@ COMPANIONS = frozenset(
 """Kinds that leave the answer alone: any number of them can meet in one call with one other."""
 
 _HIDING = frozenset({FaultKind.LATE_DEALS, FaultKind.LINGERING_POSITION})
+_HANGING = frozenset({FaultKind.HANG, FaultKind.HANG_AFTER_EXECUTION})
 _AT_ANY_CALL = frozenset({FaultKind.IPC_ERROR_WITHOUT_EXECUTION, FaultKind.HANG, FaultKind.RESTART})
 IPC_CODES = frozenset({-1, -2, -8, *range(-10005, -9999)})
 """What an IPC fault may leave in ``last_error``."""
+
+_KINDS_OF_FIELD: dict[str, frozenset[FaultKind]] = {
+    "code": IPC_ERRORS | {FaultKind.RETCODE},
+    "reads": EXECUTED_LATER | _HIDING,
+    "delay_ms": EXECUTED_LATER | _HIDING,
+    "until_ms": frozenset({FaultKind.MARKET_CLOSED}),
+    "seconds": frozenset(FaultKind) - (COMPANIONS - _HANGING),
+    "fraction": frozenset({FaultKind.PARTIAL_FILL}),
+}
+"""The fields that only some kinds have; all others belong to every kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +182,10 @@ class Fault:
     until_ms: int | None = None
     """Market time at which MARKET_CLOSED ends."""
     seconds: float = 0.0
-    """Wall time that the call takes besides its latency, by way of the terminal's ``pause``."""
+    """Wall time that the call takes besides its latency, by way of the terminal's ``pause``.
+
+    Not with the companions, except the two that hang, which need it.
+    """
     fraction: float = 0.5
     """Part of the volume that PARTIAL_FILL fills."""
 
@@ -197,9 +211,12 @@ class Fault:
         if self.symbol is not None and not isinstance(self.symbol, str):
             raise ValueError(f"symbol={self.symbol!r} must be a name or null")
         self._check_call()
+        self._check_belongs()
         self._check_needs()
 
     def _check_call(self) -> None:
+        if not isinstance(self.call, str):
+            raise ValueError(f"call={self.call!r} must be the name of a function, or '*' for all")
         if self.call == "order_send":
             return
         if self.kind not in _AT_ANY_CALL:
@@ -210,7 +227,21 @@ class Fault:
                 f"functions, such as 'positions_get', or '*' for all"
             )
 
+    def _check_belongs(self) -> None:
+        for field in fields(self):
+            kinds = _KINDS_OF_FIELD.get(field.name)
+            value = getattr(self, field.name)
+            if kinds is not None and self.kind not in kinds and value != field.default:
+                raise ValueError(
+                    f"{field.name}={value!r} does not belong to {self.kind}, which would ignore "
+                    f"it; remove it"
+                )
+
     def _check_needs(self) -> None:
+        if self.kind in _HANGING and not self.seconds:
+            raise ValueError(
+                f"seconds={self.seconds!r}: {self.kind} needs how long it waits, above 0"
+            )
         if self.kind in EXECUTED_LATER | _HIDING and not (self.reads or self.delay_ms):
             raise ValueError(
                 f"reads={self.reads!r}, delay_ms={self.delay_ms!r}: {self.kind} needs one"
@@ -266,32 +297,61 @@ class FaultPlan:
     faults: tuple[Fault, ...] = ()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        """Check the seed: a plan that cannot be repeated is none."""
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise ValueError(f"seed={self.seed!r} of a fault plan must be an integer")
+
     @classmethod
-    def from_data(cls, data: Iterable[Mapping[str, Any]], seed: int = 0) -> FaultPlan:
-        """Build a plan from plain data: one mapping a fault, its keys the fields of `Fault`.
+    def from_data(
+        cls,
+        data: Mapping[str, Any] | Iterable[Mapping[str, Any]],
+        seed: int | None = None,
+    ) -> FaultPlan:
+        """Build a plan from plain data.
+
+        Args:
+            data: The faults, one mapping each, its keys the fields of :class:`Fault`; or a
+                mapping of ``faults`` to them and of ``seed`` to the seed.
+            seed: Instead of the one in ``data``; 0 if neither has one.
 
         Raises:
             ValueError: An entry is wrong; the message gives its place, the field and the value.
         """
-        known = [field.name for field in fields(Fault)]
-        faults = []
-        for place, entry in enumerate(data):
-            if not isinstance(entry, Mapping):
-                raise ValueError(f"faults[{place}]={entry!r} must be a mapping of fields to values")
-            unknown = [key for key in entry if key not in known]
-            if unknown:
-                raise ValueError(
-                    f"faults[{place}]: {unknown[0]!r} is no field of a fault; "
-                    f"fields are {', '.join(known)}"
-                )
-            if "kind" not in entry:
-                raise ValueError(f"faults[{place}]: kind is missing")
-            try:
-                faults.append(Fault(**entry))
-            except ValueError as error:
-                raise ValueError(f"faults[{place}]: {error}") from None
-        return cls(tuple(faults), seed)
+        entries: object = data
+        if isinstance(data, Mapping):
+            for key in data:
+                if key not in ("faults", "seed"):
+                    raise ValueError(f"{key!r} is no field of a fault plan; it has faults and seed")
+            if "faults" not in data:
+                raise ValueError("faults is missing in a fault plan; give the list of its faults")
+            entries = data["faults"]
+            seed = data.get("seed", 0) if seed is None else seed
+        if isinstance(entries, (str, bytes, Mapping)) or not isinstance(entries, Iterable):
+            raise ValueError(
+                f"faults={entries!r} must be a list of mappings, one for each fault, such as "
+                f"[{{'kind': 'requote'}}]"
+            )
+        faults = tuple(_fault(place, entry) for place, entry in enumerate(entries))
+        return cls(faults, 0 if seed is None else seed)
 
-    def to_data(self) -> list[dict[str, Any]]:
-        """Return the faults as plain data, ready for JSON; the seed is not among it."""
-        return [fault.to_data() for fault in self.faults]
+    def to_data(self) -> dict[str, Any]:
+        """Return the plan as plain data, ready for JSON: its seed and its faults."""
+        return {"seed": self.seed, "faults": [fault.to_data() for fault in self.faults]}
+
+
+def _fault(place: int, entry: object) -> Fault:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"faults[{place}]={entry!r} must be a mapping of fields to values")
+    known = [field.name for field in fields(Fault)]
+    for key in entry:
+        if key not in known:
+            raise ValueError(
+                f"faults[{place}]: {key!r} is no field of a fault; fields are {', '.join(known)}"
+            )
+    if "kind" not in entry:
+        raise ValueError(f"faults[{place}]: kind is missing")
+    try:
+        return Fault(**entry)
+    except ValueError as error:
+        raise ValueError(f"faults[{place}]: {error}") from None

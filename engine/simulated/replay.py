@@ -8,14 +8,17 @@ prices, seed and options alone, whatever the machine does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from engine.brokers.mt5 import MT5Broker
 from engine.brokers.port import AccountState, Side
 from engine.errors import BrokerUnavailable
 from engine.prices.path import PricePath
 from engine.simulated.account import AccountSettings
+from engine.simulated.faults import FaultPlan
 from engine.simulated.market import Market
+from engine.simulated.price_shocks import with_shocks
 from engine.simulated.symbols import SymbolSettings
 from engine.simulated.terminal import SimulatedTerminal
 
@@ -63,7 +66,8 @@ class ReplayBroker(MT5Broker):
             return state
         opening, self._to_open = self._to_open, ()
         symbol = self.terminal.market.symbols[0]
-        with self.terminal.without_latency():
+        # The plan is for what the engine does: its first order_send is the engine's first.
+        with self.terminal.without_latency(), self.terminal.without_faults():
             for side, lots in opening:
                 self._open(symbol, side, lots)
         if self._stand_at_ms is not None:
@@ -130,7 +134,10 @@ def replay_broker(
     stand_at_ms: int | None = None,
     stop_out: float = 0.0,
     symbols: Sequence[SymbolSettings] = (),
+    faults: Mapping[str, Any] | Iterable[Mapping[str, Any]] = (),
+    shocks: Iterable[Mapping[str, Any]] = (),
     pause: Callable[[float], None] | None = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> ReplayBroker:
     """Make a replaying broker; name it ``engine.simulated.replay:replay_broker`` in a spec.
 
@@ -149,10 +156,20 @@ def replay_broker(
         stop_out: margin level in per cent at which the broker itself closes; 0 is never, so that
             what is measured is the engine alone.
         symbols: specifications that differ from the catalogue's.
-        pause: waits the latency in wall time; ``None`` does not wait.
+        faults: what goes wrong, as data (:meth:`~engine.simulated.faults.FaultPlan.from_data`).
+            Opening the positions meets none and counts for none: ``"nth": 1`` is the first order
+            that the engine sends.
+        shocks: what happens to the prices, as data
+            (:func:`~engine.simulated.price_shocks.with_shocks`); the account then walks prices of
+            its own. At one moment for many accounts, shock the path once and share it.
+        pause: waits latency and hangs in wall time; ``None`` does not wait.
+        monotonic: the wall clock, in seconds, of the pace and of faults that count wall time.
+
+    Raises:
+        ValueError: an argument, a fault or a shock is wrong; the message names it.
     """
     terminal = SimulatedTerminal(
-        Market([prices], symbols=list(symbols) or None),
+        Market([with_shocks(prices, shocks)], symbols=list(symbols) or None),
         AccountSettings(
             login=login,
             name=user_id,
@@ -165,6 +182,8 @@ def replay_broker(
         seed=seed,
         latency_ms=latency_ms,
         pause=pause,
+        faults=FaultPlan.from_data(faults),
+        wall_ms=lambda: monotonic() * 1000,
     )
     return ReplayBroker(
         terminal,
@@ -172,4 +191,5 @@ def replay_broker(
         speed=speed,
         stand_at_ms=stand_at_ms,
         login=login,
+        monotonic=monotonic,
     )

@@ -15,6 +15,7 @@ from engine.simulated.fault_injection import FaultInjector
 from engine.simulated.faults import FaultPlan
 from engine.simulated.gate import SUCCESS
 from engine.simulated.market import Market
+from engine.simulated.requests import InvalidArgument
 from engine.simulated.symbol_calls import SymbolCalls
 from engine.simulated.trading_calls import TradingCalls
 from engine.simulated.valuation import MarginState
@@ -46,7 +47,7 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
 
     Raises:
         ValueError: The latency is negative or not finite; a symbol of the market cannot be
-            valued in the account's currency; a fault needs ``wall_ms``.
+            valued in the account's currency; a fault needs ``wall_ms`` or ``pause``.
     """
 
     __slots__ = ()
@@ -66,6 +67,8 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
         if not (math.isfinite(latency_ms) and latency_ms >= 0):
             raise ValueError(f"latency_ms={latency_ms!r} must be a finite number, 0 or above")
         plan = faults if faults is not None and faults.faults else None
+        if pause is None:
+            _refuse_waiting(plan)
         super().__init__(
             Venue(market, AccountSettings() if account is None else account),
             latency_ms,
@@ -121,6 +124,15 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
         finally:
             self._latency_ms = latency
 
+    @contextmanager
+    def without_faults(self) -> Iterator[None]:
+        """Let nothing go wrong, and no fault count, inside a ``with`` block, to arm a test."""
+        injector, self._injector = self._injector, None
+        try:
+            yield
+        finally:
+            self._injector = injector
+
     # --- connection -----------------------------------------------------------------------
 
     def initialize(
@@ -135,13 +147,13 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
     ) -> bool:
         """Connect to the terminal, with another account's credentials if they are given."""
         self._connected = True
-        if not self._enter("initialize"):
-            self._connected = False
-            return False
-        if login is not None and not self._authorise(login, password, server):
-            self._connected = False
-            return False
-        return True
+        self._connected = (
+            self._enter("initialize")
+            and self._are_typed(path=path, password=password, server=server)
+            and self._are_counts(login=login, timeout=timeout)
+            and (login is None or self._authorise(login, password, server))
+        )
+        return self._connected
 
     def login(
         self,
@@ -151,7 +163,30 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
         timeout: int = 60_000,
     ) -> bool:
         """Log in; ``False`` and -6 if login, password or server are not the account's."""
-        return self._enter("login") and self._authorise(login, password, server)
+        return (
+            self._enter("login")
+            and self._are_counts(login=login, timeout=timeout)
+            and self._are_typed(password=password, server=server)
+            and self._authorise(login, password, server)
+        )
+
+    def _are_typed(self, **texts: object) -> bool:
+        """Whether every argument that is given is a string; if not, the error names it."""
+        for name, value in texts.items():
+            if value is not None and not isinstance(value, str):
+                self._fail_argument(InvalidArgument(name))
+                return False
+        return True
+
+    def _are_counts(self, **numbers: object) -> bool:
+        """Whether every argument that is given is an integer from 0; if not, the error names it."""
+        for name, value in numbers.items():
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                self._fail_argument(InvalidArgument(name))
+                return False
+        return True
 
     def _authorise(self, login: int, password: str | None, server: str | None) -> bool:
         account = self._venue.account
@@ -207,3 +242,12 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
             was (or none was there), ``None`` after an error that ``last_error()`` tells.
         """
         return conveniences.close(self, symbol, comment=comment, ticket=ticket)
+
+
+def _refuse_waiting(plan: FaultPlan | None) -> None:
+    for fault in () if plan is None else plan.faults:
+        if fault.seconds:
+            raise ValueError(
+                f"seconds={fault.seconds!r} of {fault.kind} is wall time, and nothing would wait "
+                f"it: give the terminal pause=, such as time.sleep"
+            )

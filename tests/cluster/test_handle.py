@@ -10,7 +10,7 @@ import pytest
 
 from actors import RiskEngine
 from actors.calls import EngineNotFound
-from actors.handle import EngineRunsAlready
+from actors.handle import EngineClosed, EngineRunsAlready
 from audit.closes import result_of
 from audit.queries import RecordQuery
 from audit.records import EventType
@@ -299,3 +299,14 @@ def test_a_shutdown_leaves_no_actor_and_a_store_that_opens(
     with new_engine(tmp_path) as again:
         query = RecordQuery(trigger_id=trigger_id, event_types=(EventType.POSITION_CLOSED,))
         assert [record.pnl for record in again.records(query)] == [-1.0]
+
+
+def test_a_handle_that_was_shut_down_says_so_and_starts_no_ray_of_its_own(
+    new_engine: EngineStarter, tmp_path: Path
+) -> None:
+    with new_engine(tmp_path) as engine:
+        engine.shutdown()
+        engine.shutdown()
+        for call in (engine.accounts, engine.status, engine.verify_records):
+            with pytest.raises(EngineClosed, match="start\\(\\) or attach\\(\\)"):
+                call()

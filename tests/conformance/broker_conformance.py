@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from engine.brokers.port import LONGEST_TAG, Broker, CloseOrder, Deal, Position, Side
+from engine.brokers.port import LONGEST_TAG, Broker, CloseOrder, Deal, MarginMode, Position, Side
 from engine.errors import SymbolUnavailable
 from engine.outcomes import Verdict
 
@@ -77,6 +77,13 @@ class BrokerConformance:
             assert len(read.currency) == 3
             assert all(map(math.isfinite, (read.balance, read.equity, read.margin)))
             assert read.leverage > 0
+
+        _run(scene())
+
+    def test_the_account_says_whether_it_hedges(self, stage: Stage) -> None:
+        async def scene() -> None:
+            mode = (await stage.broker.connect()).margin_mode
+            assert mode is (MarginMode.HEDGING if stage.hedging else MarginMode.NETTING)
 
         _run(scene())
 
@@ -210,6 +217,20 @@ class BrokerConformance:
             (left,) = await stage.broker.positions()
             assert (left.identifier, left.volume) == (second.identifier, second.volume)
             assert exits(await stage.broker.deals_of(second.identifier)) == []
+
+        _run(scene())
+
+    def test_a_netting_account_adds_up_to_one_position(self, stage: Stage) -> None:
+        async def scene() -> None:
+            if stage.hedging:
+                pytest.skip("a hedging account holds every position apart")
+            first = await opened(stage)
+            await stage.open_position(Side.LONG, stage.lots)
+            (whole,) = await stage.broker.positions()
+            assert whole.volume == pytest.approx(2 * stage.lots)
+            assert whole.identifier == first.identifier
+            assert await close(stage, whole, whole.volume) is Verdict.DONE
+            assert await stage.broker.positions() == ()
 
         _run(scene())
 

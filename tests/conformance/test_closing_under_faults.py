@@ -22,6 +22,7 @@ from engine.outcomes import Outcome
 from engine.policy import ClosingPolicy
 from engine.prices import PricePath
 from engine.simulated import AccountSettings, FaultPlan, MarginMode, Market, SimulatedTerminal
+from tests.unit.closing.conftest import Ledger
 from tests.virtual_time import VirtualClock
 
 LOTS = 0.4
@@ -45,6 +46,7 @@ class Scene:
     account: AccountCloser
     clock: VirtualClock
     ticket: int
+    ledger: Ledger
 
     async def close(self, key: str = "k", volume: float | None = None) -> CloseResult:
         request = CloseRequest(
@@ -78,7 +80,8 @@ async def scene(mode: MarginMode, *faults: dict[str, Any]) -> Scene:
     )
     broker = MT5Broker(terminal, login=AccountSettings().login)
     closer = PositionCloser(clock=clock, random=Random(1), policy=POLICY)
-    account = closer.attach("ann", broker)
+    ledger = Ledger()
+    account = closer.attach("ann", broker, ledger=ledger)
     await broker.connect()
     opened = terminal.order_send(
         {"action": 1, "symbol": "EURUSD", "volume": LOTS, "type": 0, "type_filling": 1}
@@ -86,7 +89,7 @@ async def scene(mode: MarginMode, *faults: dict[str, Any]) -> Scene:
     assert opened is not None
     assert opened.retcode == terminal.TRADE_RETCODE_DONE
     (position,) = terminal.book.positions
-    return Scene(terminal, account, clock, position)
+    return Scene(terminal, account, clock, position, ledger)
 
 
 HIDDEN_BUT_EXECUTED: list[dict[str, Any]] = [
@@ -191,6 +194,8 @@ async def test_gone_in_between_on_a_hedging_account(kind: str, who: str) -> None
     result = await stage.close()
     stage.assert_closed_exactly_once()
     assert (result.success, result.outcome, result.attempts) == (True, Outcome.ALREADY_CLOSED, 1)
+    ((_, evidence),) = stage.ledger.entries
+    assert evidence.closed_by == who
 
 
 async def test_gone_in_between_on_a_netting_account_reverses_and_is_undone() -> None:

@@ -38,13 +38,13 @@ def bridged(port: int, timeout_s: float = 20.0) -> Broker:
 
 
 class TestThroughTheBridge(BrokerConformance):
-    @pytest.fixture
-    def stage(self, port: int) -> Iterator[Stage]:
-        serve_terminal(port, "simulated_terminal")
+    @pytest.fixture(params=[True, False], ids=["hedging", "netting"])
+    def stage(self, port: int, request: pytest.FixtureRequest) -> Iterator[Stage]:
+        serve_terminal(port, "simulated_terminal", hedging=request.param)
         broker = bridged(port)
         calls = BridgeCalls(host="127.0.0.1", port=port)  # the stage's own, for what it opens
         run(calls("initialize"))
-        yield TerminalStage(broker, calls, symbol="EURUSD", hedging=True)
+        yield TerminalStage(broker, calls, symbol="EURUSD", hedging=request.param)
         run(broker.disconnect())
         run(calls("shutdown"))
 

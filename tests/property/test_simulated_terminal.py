@@ -318,6 +318,19 @@ class TerminalMachine(RuleBasedStateMachine):
         assert abs(info.profit - sum(p.profit + p.swap for p in positions)) < 0.005
 
 
+NEEDED: dict[FaultKind, dict[str, Any]] = {
+    FaultKind.RETCODE: {"code": 10006},
+    FaultKind.TIMEOUT_THEN_EXECUTED: {"reads": 2},
+    FaultKind.IPC_ERROR_THEN_EXECUTED: {"reads": 2},
+    FaultKind.PLACED_THEN_EXECUTED: {"reads": 2},
+    FaultKind.LATE_DEALS: {"reads": 2},
+    FaultKind.LINGERING_POSITION: {"reads": 2},
+    FaultKind.HANG: {"seconds": 1.0},
+    FaultKind.HANG_AFTER_EXECUTION: {"seconds": 1.0},
+}
+"""What a kind of fault cannot do without."""
+
+
 class FaultyTerminalMachine(TerminalMachine):
     """The same with every kind of fault at some rate, seen through the broker's own book."""
 
@@ -338,12 +351,14 @@ class FaultyTerminalMachine(TerminalMachine):
         kinds: list[FaultKind],
         seed: int,
     ) -> None:
-        faults = tuple(
-            Fault(kind, rate=0.4, reads=2, code=-10000 if "ipc" in kind else 10006)
-            for kind in kinds
-        )
+        faults = tuple(Fault(kind, rate=0.4, **NEEDED.get(kind, {})) for kind in kinds)
         self.mt5 = SimulatedTerminal(
-            market, account, latency_ms=latency_ms, faults=FaultPlan(faults, seed), seed=seed
+            market,
+            account,
+            latency_ms=latency_ms,
+            pause=lambda _: None,
+            faults=FaultPlan(faults, seed),
+            seed=seed,
         )
         assert self.mt5.initialize()
         self.arm()

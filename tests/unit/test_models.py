@@ -41,6 +41,8 @@ def test_a_trigger_fills_in_what_is_absent() -> None:
         ("triggered_at", datetime(2026, 1, 1)),  # noqa: DTZ001  # the missing zone is the point
         ("positions", [("1", 1)]),
         ("inputs", {"equity": float("nan")}),
+        ("inputs", {"ticks": [{"bid": float("inf")}]}),
+        ("inputs", {"symbols": {"EURUSD"}}),
     ],
 )
 def test_a_bad_trigger_is_refused_by_field_and_value(field: str, value: object) -> None:
@@ -87,15 +89,27 @@ def test_the_fingerprint_covers_ticket_and_volume_but_not_the_reason() -> None:
     assert len({same[0], *others}) == 4
 
 
-def result(pnl: float | None, *, success: bool = True) -> CloseResult:
+def result(pnl: float | None, number: int = 0, *, success: bool = True) -> CloseResult:
     outcome = Outcome.DONE if success else Outcome.REJECTED
+    when, close_id = datetime(2026, 1, 1, tzinfo=UTC), f"c{number}"
     return CloseResult(
-        success, "1", 1, 1.0, pnl, "x", datetime(2026, 1, 1, tzinfo=UTC), None, "c", outcome
+        success,
+        "1",
+        1,
+        1.0,
+        pnl,
+        "x",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        None,
+        f"c{number}",
+        outcome,
     )
 
 
 def test_bulk_results_add_up_exactly() -> None:
-    bulk = BulkCloseResult.of("x", [result(0.1)] * 10 + [result(None, success=False)])
+    bulk = BulkCloseResult.of(
+        "x", [result(0.1, n) for n in range(10)] + [result(None, 10, success=False)]
+    )
     assert (bulk.total_positions, bulk.successful_closes, bulk.failed_closes) == (11, 10, 1)
     assert bulk.total_pnl == 1.0
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import pickle
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from actors.messages import EpisodeReport, EpisodeState
+from actors.messages import EpisodeReport, EpisodeState, WatchReply
+from actors.supervisor import Supervisor
+from audit.chain import SealedRecord
 from audit.closes import result_of
 from audit.queries import RecordQuery
+from audit.receipts import AppendReceipt
 from audit.records import AuditRecord, EventType
 from engine.errors import IdempotencyConflict, UnknownAccount
 from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, GuardType
@@ -195,3 +200,68 @@ async def test_shutdown_releases_accounts_and_says_so(local: Local) -> None:
     kinds = [r.event_type for r in await records(local)]
     assert EventType.STREAM_CLOSED in kinds
     assert kinds[-1] is EventType.ENGINE_STOPPED
+
+
+async def test_the_same_trigger_id_for_two_accounts_is_a_conflict(local: Local) -> None:
+    await local.add("ann", "bob")
+    with pytest.raises(IdempotencyConflict, match="'T1'"):
+        await local.supervisor.submit(
+            [trigger("ann", trigger_id="T1"), trigger("bob", trigger_id="T1")]
+        )
+    assert len(local.stage.broker("ann").open) == len(local.stage.broker("bob").open) == 3
+
+
+async def test_the_first_order_waits_for_the_triggers_entry_on_disk(local: Local) -> None:
+    patient = local.config.model_copy(update={"journal_wait_s": 30.0})
+    local.supervisor = Supervisor(local.stage, patient, "test")
+    await local.add("ann")
+    released = asyncio.Event()
+    audit = local.stage.local_audit
+    append = audit.append
+
+    async def held(batch: Sequence[SealedRecord]) -> AppendReceipt:
+        await released.wait()
+        assert local.stage.broker("ann").sent == []
+        audit.append = append  # type: ignore[method-assign]
+        return await append(batch)
+
+    audit.append = held  # type: ignore[method-assign]
+    task = asyncio.create_task(local.supervisor.submit([trigger("ann", trigger_id="t")]))
+    await asyncio.sleep(0.2)
+    released.set()
+    await task
+    (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.FLAT
+
+
+async def test_to_stop_watching_loses_neither_records_nor_a_trigger(local: Local) -> None:
+    # A slice of watching is under way when the guards are stopped.
+    await local.add("ann")
+    broker, link = local.stage.broker("ann"), local.stage.links["ann"]
+    in_slice, go_on = threading.Event(), threading.Event()
+    watch = link.actor.watch
+
+    def slow(slice_s: float) -> WatchReply:
+        watch(slice_s)
+        in_slice.set()
+        assert go_on.wait(10)
+        broker.account_state = replace(broker.account_state, equity=850.0)
+        warned = watch(slice_s)
+        broker.account_state = replace(broker.account_state, equity=500.0)
+        tripped = watch(slice_s)
+        return replace(tripped, records=warned.records + tripped.records)
+
+    link.actor.watch = slow  # type: ignore[method-assign]
+    await local.supervisor.watch(None)
+    while not in_slice.is_set():  # noqa: ASYNC110  # another thread sets it
+        await asyncio.sleep(0.005)
+    stopping = asyncio.create_task(local.supervisor.unwatch(None))
+    await asyncio.sleep(0.02)
+    go_on.set()
+    await stopping
+    while broker.open:  # noqa: ASYNC110  # another thread closes
+        await asyncio.sleep(0.005)
+    await local.supervisor.shutdown()
+    assert len(await records(local, EventType.GUARD_ALERT)) == 1
+    audit = local.stage.local_audit
+    assert await audit.run(audit.actor.verify) is None

@@ -38,7 +38,9 @@ def test_an_episode_is_accepted_once_and_refused_each_time() -> None:
 
 
 def test_an_odd_trigger_is_recorded_nevertheless() -> None:
-    trigger = GuardTrigger("u1", GuardType.MARKET, "gap", inputs={"deep": [float("nan")]})
+    deep: list[float] = [1.0]
+    trigger = GuardTrigger("u1", GuardType.MARKET, "gap", inputs={"deep": deep})
+    deep[0] = float("nan")  # after the trigger's own check
     assert _trip(trigger_accepted(trigger, occurred_at=NOW)).meta_data["inputs"]["deep"] == ["NaN"]
 
 

@@ -108,6 +108,6 @@ def test_from_a_file_a_misspelt_field_is_an_error_that_shows_no_values() -> None
 def test_the_documented_specifications_are_good() -> None:
     page = Path(__file__).parents[3] / "docs" / "mt5.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(compile(block, str(page), "exec", dont_inherit=True), {})

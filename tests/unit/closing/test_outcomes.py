@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.brokers.port import ClosedBy, MarginMode
+from engine.brokers.port import Answer, ClosedBy, CloseOrder, MarginMode
 from engine.errors import WrongAccount
-from engine.models import CloseResult
 from engine.outcomes import Outcome, Verdict
 from engine.policy import ClosingPolicy
 from tests.scripted_broker import fail, fill, say
@@ -337,24 +336,65 @@ async def test_after_an_unclean_end_nothing_is_sent_for_a_settle_window(desk: De
     assert desk.clock.seconds >= 10.0
 
 
-async def test_a_cancelled_close_leaves_its_key_free(desk: Desk) -> None:
+async def test_a_cancelled_caller_cannot_call_a_request_back(desk: Desk) -> None:
+    """The request has left: its close is seen through, and a retry is given its answer."""
     desk.broker.add(1)
-    started = asyncio.Event()
-
-    async def hang(order: object) -> CloseResult:
-        started.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
+    started, answer = asyncio.Event(), asyncio.Event()
     real = desk.broker.send_close
-    desk.broker.send_close = hang  # type: ignore[method-assign, assignment]
+
+    async def slow(order: CloseOrder) -> Answer:
+        started.set()
+        await answer.wait()
+        return await real(order)
+
+    desk.broker.send_close = slow  # type: ignore[method-assign]
     task = asyncio.create_task(desk.close())
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    desk.broker.send_close = real  # type: ignore[method-assign]
-    assert (await desk.close()).outcome is Outcome.DONE
+    retry = asyncio.create_task(desk.close())
+    answer.set()
+    assert (await retry).outcome is Outcome.DONE
+    assert len(desk.broker.sent) == len(desk.ledger.entries) == 1
+
+
+async def test_a_close_that_nobody_waits_for_is_recorded(desk: Desk) -> None:
+    desk.broker.add(1)
+    task = asyncio.create_task(desk.close())
+    while not desk.broker.sent:  # noqa: ASYNC110  # one turn of the loop at a time
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    while not desk.ledger.entries:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert desk.ledger.entries[0][0].outcome is Outcome.DONE
+
+
+async def test_a_name_of_one_position_does_not_answer_for_another(desk: Desk) -> None:
+    """Both open, and both closed: the name was bound at first sight."""
+    desk.broker.add(1)
+    desk.broker.add(2)
+    await desk.closer.close_position("name", 1, "ann", "test")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="names position 1"):
+            await desk.closer.close_position("name", 2, "ann", "test", idempotency_key="other")
+        await desk.close(2)
+
+
+async def test_a_position_that_is_named_twice_counts_once(desk: Desk) -> None:
+    desk.broker.add(1)
+    entry = {"position_id": "1", "ticket": 1}
+    done = await desk.closer.close_all_positions("ann", "test", [entry, entry])
+    assert done.results[0] == done.results[1]
+    assert done.total_pnl == done.results[0].pnl
+
+
+@pytest.mark.parametrize("positions", [5, "abc", {"position_id": "1", "ticket": 1}])
+async def test_positions_that_are_no_list_are_refused(desk: Desk, positions: object) -> None:
+    with pytest.raises(ValueError, match="positions="):
+        await desk.closer.close_all_positions("ann", "test", positions)  # type: ignore[arg-type]
 
 
 async def test_another_key_waits_for_a_close_whose_deals_are_late(desk: Desk) -> None:

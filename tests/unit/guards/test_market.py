@@ -14,6 +14,11 @@ from engine.guards.market import MarketGuard, MarketReason
     [
         (1.0999, 1.1001, 1.1000, (False, None)),
         (1.0999, 1.1001, None, (False, None)),
+        (0.9699, 0.9701, 1.0, (True, MarketReason.GAP)),
+        (0.97, 0.97, 1.0, (True, MarketReason.GAP)),
+        (48.5, 48.5, 50.0, (True, MarketReason.GAP)),
+        (0.9949, 1.0051, 1.0, (True, MarketReason.LIQUIDITY)),
+        (0.9951, 1.0049, 1.0, (False, None)),
         (1.0669, 1.0671, 1.1000, (True, MarketReason.GAP)),
         (1.1339, 1.1341, 1.1000, (True, MarketReason.GAP)),
         (1.0944, 1.1056, 1.1000, (True, MarketReason.LIQUIDITY)),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine.simulated
-from engine.simulated import FaultKind
+from engine.simulated import FaultKind, ShockKind
 
 PAGE = Path(__file__).parents[3] / "docs" / "simulated-terminal.md"
 
@@ -20,13 +20,13 @@ def test_the_example_of_the_documentation_runs() -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("place", range(4))
 def test_the_examples_of_the_page_run(place: int) -> None:
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 4
     exec(compile(examples[place], f"{PAGE.name}, example {place + 1}", "exec"), {})
 
 
-def test_the_page_lists_every_kind_of_fault() -> None:
+def test_the_page_lists_every_kind_of_fault_and_of_shock() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert [kind.value for kind in FaultKind if f"`{kind.value}`" not in page] == []
+    assert [kind.value for kind in (*FaultKind, *ShockKind) if f"`{kind.value}`" not in page] == []

@@ -265,6 +265,16 @@ class TestLingeringPosition:
         wall.ms = 800.0
         assert mt5.positions_get() == ()
 
+    def test_the_total_counts_it_as_the_list_shows_it(self) -> None:
+        mt5 = faulty(Fault(FaultKind.LINGERING_POSITION, nth=3, reads=3))
+        ticket, other = opened(mt5), opened(mt5)
+        closing(mt5, ticket)
+        assert mt5.positions_total() == 2
+        assert len(mt5.positions_get() or ()) == 2
+        assert mt5.positions_total() == 2
+        assert mt5.positions_total() == 1
+        assert [p.ticket for p in mt5.positions_get() or ()] == [other]
+
     def test_a_second_close_of_it_is_refused(self) -> None:
         mt5 = faulty(at_close(FaultKind.LINGERING_POSITION, reads=5))
         ticket = opened(mt5)
@@ -305,6 +315,11 @@ class TestHang:
         assert mt5.positions_get() == ()
         assert mt5.positions_get() == ()
         assert pauses == [5.0]
+
+    @pytest.mark.parametrize("kind", [FaultKind.HANG, FaultKind.REQUOTE])
+    def test_without_a_pause_nothing_could_hang(self, kind: FaultKind) -> None:
+        with pytest.raises(ValueError, match=rf"seconds=5.0 of {kind}.*give the terminal pause="):
+            faulty(at_close(kind, seconds=5.0))
 
     def test_other_faults_can_take_their_time_too(self) -> None:
         pauses: list[float] = []
@@ -373,3 +388,11 @@ def test_a_refusing_terminal_uses_up_no_fault() -> None:
     mt5 = faulty(Fault(FaultKind.REQUOTE), account=AccountSettings(api_trading=False))
     assert mt5.order_send(request(BUY)) is None
     assert mt5.last_error()[0] == -8
+
+
+def test_a_test_is_armed_without_faults() -> None:
+    mt5 = faulty(Fault(FaultKind.REQUOTE))
+    with mt5.without_faults():
+        ticket = opened(mt5)
+    assert closing(mt5, ticket) == 10004
+    assert closing(mt5, ticket) == 10009

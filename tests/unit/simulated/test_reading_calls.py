@@ -86,6 +86,30 @@ class TestConnection:
         assert mt5.login(7, password="right", timeout=10)
         assert mt5.last_error() == (1, "Success")
 
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [
+            ({"path": 5}, "path"),
+            ({"login": "7"}, "login"),
+            ({"login": True}, "login"),
+            ({"login": -7}, "login"),
+            ({"login": 7, "password": 5}, "password"),
+            ({"login": 7, "server": b"Here"}, "server"),
+            ({"timeout": "x"}, "timeout"),
+            ({"timeout": 10.0}, "timeout"),
+        ],
+    )
+    def test_credentials_are_typed(self, arguments: dict[str, Any], name: str) -> None:
+        account = AccountSettings(login=7)
+        mt5 = terminal(account=account)
+        if "path" not in arguments:
+            assert not mt5.login(**{"login": 7} | arguments)
+            assert mt5.last_error() == (-2, f'Invalid "{name}" argument')
+            assert mt5.account_info() is not None  # still connected
+        assert not mt5.initialize(**arguments)
+        assert mt5.last_error() == (-2, f'Invalid "{name}" argument')
+        assert mt5.account_info() is None
+
     def test_the_next_call_resets_the_error(self) -> None:
         mt5 = terminal()
         assert mt5.symbol_info("NONE") is None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 
 import pytest
 
-from engine.brokers.port import Side
+from engine.brokers import AccountSpec, open_broker
+from engine.brokers.port import CloseOrder, Side
 from engine.clock import SystemClock
 from engine.errors import BrokerUnavailable
 from engine.models import GuardType
+from engine.outcomes import Verdict
 from engine.prices import PricePath
 from engine.simulated.replay import ReplayBroker, replay_broker
 from engine.watch import AccountWatch, Look
@@ -116,3 +119,58 @@ async def test_a_position_that_cannot_be_opened_is_told() -> None:
     feed = broker(path(1.1), deposit=10.0)
     with pytest.raises(BrokerUnavailable, match=r"1\.0 lots long of EURUSD.*less leverage"):
         await feed.connect()
+
+
+async def test_a_specification_can_state_faults_and_shocks_as_plain_data() -> None:
+    options = json.loads(
+        """{
+            "positions": [["long", 1.0]],
+            "faults": {"seed": 3, "faults": [{"kind": "requote"}]},
+            "shocks": [{"kind": "gap", "at_ms": 1700000001000, "points": -500}]
+        }"""
+    )
+    feed = open_broker(
+        AccountSpec(
+            user_id="ann",
+            broker="engine.simulated.replay:replay_broker",
+            options=options | {"prices": path(1.1, 1.1), "pause": None},
+        )
+    )
+    assert isinstance(feed, ReplayBroker)
+    await feed.connect()
+    (position,) = await feed.positions()  # opening it met no fault
+    feed.advance()
+    feed.advance()
+    assert (await feed.quote("EURUSD")).bid == 1.095
+    order = CloseOrder(position.ticket, "EURUSD", Side.LONG, 1.0, "RE-TAG")
+    answers = [await feed.send_close(order), await feed.send_close(order)]
+    assert [answer.verdict for answer in answers] == [Verdict.RETRY_NOW, Verdict.DONE]
+    (deal,) = (deal for deal in await feed.deals_of(position.identifier) if deal.entry.is_exit)
+    assert deal.price == 1.095
+
+
+async def test_a_fact_is_hidden_for_wall_time() -> None:
+    now = [50.0]
+    feed = replay_broker(
+        "ann",
+        prices=path(1.1),
+        positions=[("long", 1.0)],
+        faults=[{"kind": "lingering_position", "delay_ms": 300}],
+        pause=None,
+        monotonic=lambda: now[0],
+    )
+    await feed.connect()
+    (position,) = await feed.positions()
+    await feed.send_close(CloseOrder(position.ticket, "EURUSD", Side.LONG, 1.0, "RE-TAG"))
+    assert len(await feed.positions()) == 1
+    now[0] += 0.31
+    assert await feed.positions() == ()
+
+
+def test_a_wrong_plan_or_shock_is_named() -> None:
+    with pytest.raises(ValueError, match=r"faults\[0\]: kind is missing"):
+        broker(path(1.1), faults=[{}])
+    with pytest.raises(ValueError, match=r"shocks\[0\]: gap of 5 points.*no tick is there"):
+        broker(path(1.1), shocks=[{"kind": "gap", "at_ms": START_MS + 1, "points": 5}])
+    with pytest.raises(ValueError, match="seconds=5 of hang is wall time"):
+        broker(path(1.1), faults=[{"kind": "hang", "seconds": 5}])
