@@ -91,7 +91,6 @@ def test_the_fingerprint_covers_ticket_and_volume_but_not_the_reason() -> None:
 
 def result(pnl: float | None, number: int = 0, *, success: bool = True) -> CloseResult:
     outcome = Outcome.DONE if success else Outcome.REJECTED
-    when, close_id = datetime(2026, 1, 1, tzinfo=UTC), f"c{number}"
     return CloseResult(
         success,
         "1",
