@@ -86,7 +86,9 @@ def stress(
     except ValidationError as error:
         for problem in error.errors():
             name = "--" + "-".join(str(part) for part in problem["loc"]).replace("_", "-")
-            given = f" (given: {problem['input']})" if problem["loc"] else ""
+            # A message of ours has the value in it, and hides a password that a URL may hold.
+            is_ours = problem["type"] == "value_error"
+            given = "" if is_ours else f" (given: {problem['input']})"
             message = problem["msg"].removeprefix("Value error, ")
             _complain(errors, f"{name if problem['loc'] else 'options'}: {message}{given}")
         raise typer.Exit(USAGE) from None
