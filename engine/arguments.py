@@ -48,7 +48,8 @@ def json_value(field: str, value: object) -> None:
         finite_number(field, value)
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            nonempty_text(f"{field} key", name)
+            if not isinstance(name, str):
+                refuse(f"{field} key", name, "it must be a string")
             json_value(f"{field}.{name}", item)
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
