@@ -1,0 +1,128 @@
+"""What callers may do to each other and to themselves: cancel, repeat, misname, ask at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from engine.brokers.port import Answer, CloseOrder
+from engine.outcomes import Outcome, Verdict
+from tests.scripted_broker import fill, say
+from tests.unit.closing.conftest import Desk
+
+
+async def test_a_cancelled_caller_cannot_call_a_request_back(desk: Desk) -> None:
+    """The request has left: its close is seen through, and a retry is given its answer."""
+    desk.broker.add(1)
+    started, answer = asyncio.Event(), asyncio.Event()
+    real = desk.broker.send_close
+
+    async def slow(order: CloseOrder) -> Answer:
+        started.set()
+        await answer.wait()
+        return await real(order)
+
+    desk.broker.send_close = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(desk.close())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    retry = asyncio.create_task(desk.close())
+    answer.set()
+    assert (await retry).outcome is Outcome.DONE
+    assert len(desk.broker.sent) == len(desk.ledger.entries) == 1
+
+
+async def test_a_close_that_nobody_waits_for_is_recorded(desk: Desk) -> None:
+    desk.broker.add(1)
+    task = asyncio.create_task(desk.close())
+    while not desk.broker.sent:  # noqa: ASYNC110  # one turn of the loop at a time
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    while not desk.ledger.entries:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert desk.ledger.entries[0][0].outcome is Outcome.DONE
+
+
+async def test_a_name_of_one_position_does_not_answer_for_another(desk: Desk) -> None:
+    """Both open, and both closed: the name was bound at first sight."""
+    desk.broker.add(1)
+    desk.broker.add(2)
+    await desk.closer.close_position("name", 1, "ann", "test")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="names position 1"):
+            await desk.closer.close_position("name", 2, "ann", "test", idempotency_key="other")
+        await desk.close(2)
+
+
+async def test_a_position_that_is_named_twice_counts_once(desk: Desk) -> None:
+    desk.broker.add(1)
+    entry = {"position_id": "1", "ticket": 1}
+    done = await desk.closer.close_all_positions("ann", "test", [entry, entry])
+    assert done.results[0] == done.results[1]
+    assert done.total_pnl == done.results[0].pnl
+
+
+@pytest.mark.parametrize("positions", [5, "abc", {"position_id": "1", "ticket": 1}])
+async def test_positions_that_are_no_list_are_refused(desk: Desk, positions: object) -> None:
+    with pytest.raises(ValueError, match="positions="):
+        await desk.closer.close_all_positions("ann", "test", positions)  # type: ignore[arg-type]
+
+
+async def test_another_key_waits_for_a_close_whose_deals_are_late(desk: Desk) -> None:
+    desk.broker.add(1)
+    desk.broker.hidden_deal_reads = 3
+    desk.broker.linger_reads = 10
+    first, second = await asyncio.gather(desk.close(key="a"), desk.close(key="b"))
+    assert first == second
+    assert first.outcome is Outcome.DONE
+    assert len(desk.broker.sent) == 1
+
+
+async def test_an_unknown_is_settled_only_when_positions_and_deals_agree(desk: Desk) -> None:
+    desk.broker.add(1)
+    desk.broker.linger_reads = 3
+    desk.broker.script.append(fill(1.0, Verdict.UNKNOWN))
+    assert (await desk.close()).outcome is Outcome.DONE
+    assert desk.clock.seconds > 0
+
+
+async def test_gone_without_a_deal_is_unknown_never_guessed(desk: Desk) -> None:
+    desk.broker.add(1)
+
+    def vanish(broker: object, order: object) -> object:
+        desk.broker.open.clear()
+        return say(Verdict.UNKNOWN, 10012)(desk.broker, desk.broker.sent[-1])
+
+    desk.broker.script.append(vanish)  # type: ignore[arg-type]
+    result = await desk.close()
+    assert (result.success, result.outcome) == (False, Outcome.UNKNOWN)
+    assert "no deal shows" in (result.error_message or "")
+    assert desk.clock.seconds >= 10.0
+
+
+async def test_parts_that_miss_the_whole_by_binary_dust_are_the_whole(desk: Desk) -> None:
+    desk.broker.add(1, volume=0.3)
+    desk.broker.script.extend([fill(1 / 3, Verdict.PARTIAL, 10010), fill(1.0, Verdict.DONE)])
+    result = await desk.close()
+    assert (result.outcome, result.attempts) == (Outcome.DONE, 2)
+    assert [o.attempt for o in desk.broker.sent] == [1, 2]
+
+
+async def test_what_is_open_wins_over_what_is_remembered(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Should a closed position ever be open again, a new key closes it; old keys keep theirs."""
+    desk.broker.add(1)
+    first = await desk.close(key="first")
+    desk.clock.seconds += 11
+    desk.broker.add(1)
+    assert await desk.close(key="first") == first
+    second = await desk.close(key="second")
+    assert second != first
+    assert desk.broker.open == {}
+    assert "is open (1.0 lots) although it was closed in full" in caplog.text
