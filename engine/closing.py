@@ -268,7 +268,9 @@ class AccountCloser:
     async def _look_up(self, request: CloseRequest) -> _Found:
         """Read position and deals fresh, and bind the caller's name to the identifier."""
         known_as = self.memory.position_of(request)
-        identifier = int(known_as) if known_as.isdecimal() else request.ticket
+        # Only a bound name stands for an identifier: one that merely looks like a number is the
+        # caller's own, and could be another position's.
+        identifier = self.memory.identifier_of(request) or request.ticket
         try:
             account = self._state = self._state or await self._account()
             position = await read_position(self.broker, request.ticket, identifier)

@@ -35,6 +35,11 @@ class IdempotencyMap:
         """Return the position's stable identity, or the alias itself while it is unbound."""
         return self._aliases.get(request.position_id, request.position_id)
 
+    def identifier_of(self, request: CloseRequest) -> int | None:
+        """Return the broker's identifier that the caller's name is bound to, if it is."""
+        bound = self._aliases.get(request.position_id)
+        return None if bound is None else int(bound)
+
     def bind(self, request: CloseRequest, identity: str) -> None:
         """Bind the caller's name of a position to the broker's identifier.
 

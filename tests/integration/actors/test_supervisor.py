@@ -229,8 +229,9 @@ async def test_the_first_order_waits_for_the_triggers_entry_on_disk(local: Local
     task = asyncio.create_task(local.supervisor.submit([trigger("ann", trigger_id="t")]))
     await asyncio.sleep(0.2)
     released.set()
-    await task
-    (report,) = await local.supervisor.reports(["t"])
+    async with asyncio.timeout(10):
+        await task
+        (report,) = await local.supervisor.reports(["t"])
     assert report.state is EpisodeState.FLAT
 
 
@@ -258,9 +259,10 @@ async def test_to_stop_watching_loses_neither_records_nor_a_trigger(local: Local
     stopping = asyncio.create_task(local.supervisor.unwatch(None))
     await asyncio.sleep(0.02)
     go_on.set()
-    await stopping
-    while broker.open:  # noqa: ASYNC110  # another thread closes
-        await asyncio.sleep(0.005)
+    async with asyncio.timeout(10):
+        await stopping
+        while broker.open:  # noqa: ASYNC110  # another thread closes
+            await asyncio.sleep(0.005)
     await local.supervisor.shutdown()
     assert len(await records(local, EventType.GUARD_ALERT)) == 1
     audit = local.stage.local_audit

@@ -43,8 +43,9 @@ async def test_a_close_that_nobody_waits_for_is_recorded(desk: Desk) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    while not desk.ledger.entries:  # noqa: ASYNC110
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not desk.ledger.entries:  # noqa: ASYNC110
+            await asyncio.sleep(0)
     assert desk.ledger.entries[0][0].outcome is Outcome.DONE
 
 
@@ -126,3 +127,12 @@ async def test_what_is_open_wins_over_what_is_remembered(
     assert second != first
     assert desk.broker.open == {}
     assert "is open (1.0 lots) although it was closed in full" in caplog.text
+
+
+async def test_a_name_that_looks_like_another_positions_number_closes_nothing(desk: Desk) -> None:
+    """The caller's own numbering may coincide with the broker's."""
+    desk.broker.add(7)
+    result = await desk.closer.close_position("7", 999, "ann", "test")
+    assert result.outcome is Outcome.NOT_FOUND
+    assert 7 in desk.broker.open
+    assert desk.broker.sent == []
