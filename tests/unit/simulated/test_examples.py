@@ -20,10 +20,10 @@ def test_the_example_of_the_documentation_runs() -> None:
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("place", range(5))
 def test_the_examples_of_the_page_run(place: int) -> None:
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     exec(compile(examples[place], f"{PAGE.name}, example {place + 1}", "exec"), {})
 
 
