@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.brokers.port import Broker
     from engine.closer import PositionCloser, get_position_closer
     from engine.config import EngineConfig
-    from engine.errors import IdempotencyConflict, RiskEngineError, UnknownAccount
+    from engine.errors import IdempotencyConflict, MarketClosed, RiskEngineError, UnknownAccount
     from engine.guards.drawdown import DrawdownAlert, DrawdownGuard, get_drawdown_guard
     from engine.guards.market import MarketGuard, MarketReason, get_market_guard
     from engine.models import (
@@ -42,6 +42,7 @@ __all__ = [
     "GuardTrigger",
     "GuardType",
     "IdempotencyConflict",
+    "MarketClosed",
     "MarketGuard",
     "MarketReason",
     "Outcome",
@@ -60,7 +61,7 @@ _HOMES = {
     "engine.brokers.port": ("Broker",),
     "engine.closer": ("PositionCloser", "get_position_closer"),
     "engine.config": ("EngineConfig",),
-    "engine.errors": ("IdempotencyConflict", "RiskEngineError", "UnknownAccount"),
+    "engine.errors": ("IdempotencyConflict", "MarketClosed", "RiskEngineError", "UnknownAccount"),
     "engine.guards.drawdown": ("DrawdownAlert", "DrawdownGuard", "get_drawdown_guard"),
     "engine.guards.market": ("MarketGuard", "MarketReason", "get_market_guard"),
     "engine.models": (

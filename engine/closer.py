@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from random import Random
 from typing import Any
 
 from engine import arguments
 from engine.brokers.port import Broker
-from engine.clock import Clock, SystemClock, to_datetime
+from engine.bulk import close_now, liquidate_now
+from engine.clock import Clock, SystemClock
 from engine.closing import AccountCloser
 from engine.collecting import CloseLedger
-from engine.concluding import refused_entry
 from engine.errors import UnknownAccount
-from engine.models import (
-    BulkCloseResult,
-    CloseRequest,
-    CloseResult,
-    GuardTrigger,
-    GuardType,
-    PositionRef,
-)
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType
 from engine.policy import ClosingPolicy
-from engine.requests import full_close, partial_close, position_entries, triggered_close
+from engine.requests import full_close, partial_close, triggered_close
 
 
 class PositionCloser:
@@ -231,20 +224,13 @@ class PositionCloser:
 async def liquidate(account: AccountCloser, trigger: GuardTrigger, clock: Clock) -> BulkCloseResult:
     """Close what ``trigger`` covers on ``account``, under the trigger's own key.
 
+    A position whose market is closed is a failed result; see :func:`engine.bulk.liquidate_now`.
+
     Raises:
         BrokerError: the trigger covers all open positions and they cannot be read.
+        LeaseLost: this life may not send any more.
     """
-    return await close_bulk(
-        account,
-        None
-        if trigger.positions is None
-        else [{"position_id": p.position_id, "ticket": p.ticket} for p in trigger.positions],
-        close_reason=f"{trigger.guard.value}: {trigger.reason}",
-        key=trigger.trigger_id,
-        initiator=trigger.guard.value,
-        trigger_id=trigger.trigger_id,
-        clock=clock,
-    )
+    return (await liquidate_now(account, trigger, clock)).with_waiting(clock)
 
 
 async def close_bulk(
@@ -257,50 +243,20 @@ async def close_bulk(
     clock: Clock,
     trigger_id: str = "",
 ) -> BulkCloseResult:
-    """Close given positions, or all open ones, of one account; see ``close_all_positions``."""
-    broken: list[CloseResult] = []
-    entries = position_entries(positions)
-    if entries is None:
-        refs = [PositionRef(p.position_id, p.ticket) for p in await account.open_positions()]
-    else:
-        refs = []
-        for entry in entries:
-            try:
-                refs.append(_ref(entry))
-            except ValueError as error:
-                fields = entry if isinstance(entry, Mapping) else {}
-                broken.append(
-                    refused_entry(
-                        fields.get("position_id"),
-                        fields.get("ticket"),
-                        close_reason,
-                        error=str(error),
-                        now=to_datetime(clock.wall_us()),
-                    )
-                )
-        refs = await account.in_order(refs)
-    requests: Iterable[CloseRequest] = (
-        CloseRequest(
-            position_id=ref.position_id,
-            ticket=ref.ticket,
-            user_id=account.user_id,
-            close_reason=close_reason,
-            idempotency_key=key or ref.position_id,
-            initiator=initiator,
-            trigger_id=trigger_id,
-        )
-        for ref in refs
-    )
-    return BulkCloseResult.of(close_reason, [*await account.close_each(requests), *broken])
+    """Close given positions, or all open ones, of one account; see ``close_all_positions``.
 
-
-def _ref(entry: Any) -> PositionRef:
-    if not isinstance(entry, Mapping):
-        arguments.refuse("positions", entry, "its items must hold 'position_id' and 'ticket'")
-    return PositionRef(
-        arguments.nonempty_text("position_id", entry.get("position_id")),
-        arguments.positive_integer("ticket", entry.get("ticket")),
+    A position whose market is closed is a failed result; see :func:`engine.bulk.close_now`.
+    """
+    outcome = await close_now(
+        account,
+        positions,
+        close_reason=close_reason,
+        key=key,
+        initiator=initiator,
+        clock=clock,
+        trigger_id=trigger_id,
     )
+    return outcome.with_waiting(clock)
 
 
 @cache

@@ -8,45 +8,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from random import Random
 
 from engine.brokers.deadlines import DeadlineBroker
-from engine.brokers.port import AccountState, Broker, MarginMode, Position
+from engine.brokers.port import Broker, Position
 from engine.clock import Clock, to_datetime
-from engine.collecting import CloseLedger, Collector
+from engine.collecting import CloseLedger, Collector, NoLedger
 from engine.concluding import refused
-from engine.errors import BrokerError, IdempotencyConflict, WrongAccount
+from engine.errors import BrokerError, IdempotencyConflict, MarketClosed
+from engine.finding import Finder, Found
 from engine.idempotency import IdempotencyMap
+from engine.lease import LeaseLost, NoLease, Permit
 from engine.models import CloseEvidence, CloseRequest, CloseResult, PositionRef
-from engine.ordering import in_closing_order
+from engine.ordering import ClosingQueue, oldest_first
 from engine.outcomes import Outcome
+from engine.pace import Pace
 from engine.patience import Patience
-from engine.policy import ClosingOrder, ClosingPolicy
-from engine.reading import read_position
-from engine.reversal import find_reversal
+from engine.policy import ClosingPolicy
+from engine.postponing import OlderFirst, Postponements
+from engine.reversal import report_reversal, undo_reversal
 from engine.sending import Sender
 from engine.unfinished import UnfinishedClose
 
 _log = logging.getLogger(__name__)
-
-MOST_UNDOINGS = 3
-"""Tries to close what an order of ours has opened on a netting account."""
-
-
-class NoLedger:
-    """Keeps nothing: for an embedding that records results in its own way."""
-
-    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
-        """Drop the result; the caller has it."""
 
 
 class AccountCloser:
     """Closes positions of one account.
 
     Not tied to a process or a framework: broker, clock, randomness and ledger are passed in.
+
+    Args:
+        user_id: the account.
+        broker: its broker.
+        clock: measures and dates.
+        random: jitter of waits.
+        policy: the limits.
+        ledger: gets every final result.
+        memory: the answers so far.
+        permit: asked before every request; by default nothing else can act on the account.
+        pace: spaces requests; by default they go as fast as the broker answers.
+        before_first_order: awaited once, before the first read of this life and after the wait
+            for its predecessor: the place to :meth:`remember` what that one recorded late. If it
+            raises, so does the close, and the next one awaits it again.
     """
 
     def __init__(
@@ -59,49 +65,84 @@ class AccountCloser:
         policy: ClosingPolicy | None = None,
         ledger: CloseLedger | None = None,
         memory: IdempotencyMap | None = None,
+        permit: Permit | None = None,
+        pace: Pace | None = None,
+        before_first_order: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Take charge of ``user_id``'s account at ``broker``."""
         self.user_id = user_id
-        self.policy = policy or ClosingPolicy()
-        self.broker: Broker = DeadlineBroker(
-            broker, read_s=self.policy.read_deadline_s, send_s=self.policy.send_deadline_s
+        self.policy = policy = policy or ClosingPolicy()
+        self.broker: Broker = (
+            bounded := DeadlineBroker(
+                broker, read_s=policy.read_deadline_s, send_s=policy.send_deadline_s
+            )
         )
         self.memory = memory if memory is not None else IdempotencyMap()
         self._clock = clock
-        self._patience = Patience(
-            clock,
-            random,
-            first_s=self.policy.settle_first_s,
-            longest_s=self.policy.longest_backoff_s,
+        self._ledger = ledger = ledger or NoLedger()
+        permit = permit or NoLease()
+        bounded.use_check(permit.check)
+        longest_s = policy.longest_backoff_s
+        self._patience = patience = Patience(
+            clock, random, first_s=policy.settle_first_s, longest_s=longest_s
         )
-        retries = Patience(
-            clock,
-            random,
-            first_s=self.policy.first_backoff_s,
-            longest_s=self.policy.longest_backoff_s,
-        )
+        retries = Patience(clock, random, first_s=policy.first_backoff_s, longest_s=longest_s)
+        self._finder = Finder(bounded, self.memory, clock=clock, patience=patience, policy=policy)
         self._collector = Collector(
-            self.broker,
-            self._account,
+            bounded,
+            self._finder.account,
             self.memory,
-            ledger or NoLedger(),
+            ledger,
             clock=clock,
-            patience=self._patience,
-            policy=self.policy,
+            patience=patience,
+            policy=policy,
+            permit=permit,
         )
-        self._sender = Sender(self.broker, clock, retries, self.policy)
+        self._sender = Sender(
+            bounded,
+            clock,
+            retries,
+            policy,
+            permit=permit,
+            pace=pace,
+            turned=lambda close, position: report_reversal(ledger, close, position),
+        )
+        self._postponements = Postponements(bounded, clock, policy)
         self._turn = asyncio.Lock()
-        self._left: dict[str, tuple[float | None, float]] = {}
         self._quiet_until: float | None = None
-        self._state: AccountState | None = None
+        self._had_predecessor = False
+        self._began_us = 0
+        self._before_first_order = before_first_order
         self._seen_through: set[asyncio.Task[None]] = set()
 
-    def wait_for_predecessor(self) -> None:
-        """Send nothing for one settle window: the life before this one did not end cleanly.
+    def wait_for_predecessor(self, wait_s: float | None = None) -> None:
+        """Send and read nothing for a while: the life before this one did not end cleanly.
 
         Its last request may still act at the venue; what it did is seen by reading afterwards.
+
+        Args:
+            wait_s: seconds from now; one settle window if ``None``. What has passed since the
+                predecessor's proven death, or its lease's end, may be taken off.
         """
-        self._quiet_until = self._clock.monotonic() + self.policy.settle_window_s
+        wait_s = self.policy.settle_window_s if wait_s is None else wait_s
+        self._quiet_until = self._clock.monotonic() + wait_s
+        self._had_predecessor = True
+        self._began_us = self._clock.wall_us()
+
+    def may_continue(self, accepted_us: int) -> bool:
+        """Whether a life before this one may have begun what was accepted then, and died over it.
+
+        Wall clocks of two machines are compared, so a minute is allowed for.
+        """
+        return self._had_predecessor and accepted_us <= self._began_us + 60_000_000
+
+    def remember(self, pairs: Iterable[tuple[CloseResult, CloseEvidence]]) -> None:
+        """Take up final answers of earlier lives, in the order of their records.
+
+        May be called again with more, or with the same; what is known stays as it is.
+        """
+        for result, evidence in pairs:
+            self.memory.restore(evidence.position, evidence.key, evidence.fingerprint, result)
 
     async def close(self, request: CloseRequest) -> CloseResult:
         """Close one position, or return the answer that its key already has.
@@ -109,48 +150,61 @@ class AccountCloser:
         Raises:
             IdempotencyConflict: the key was used for another ticket or volume.
             ValueError: the position_id names another position already.
+            MarketClosed: nothing is final; try the same key again (only if the policy waits for
+                sessions).
+            LeaseLost: this life may not send any more; nothing is final.
         """
-        self._state = None
-        begun = await self._begin(request)
+        self._finder.begin_call()
+        begun = await self._begin(request, ClosingQueue(()))
         await self._collect_deferred()
         return await begun
 
-    async def close_each(self, requests: Iterable[CloseRequest]) -> list[CloseResult]:
+    async def close_each(
+        self, requests: Iterable[CloseRequest]
+    ) -> list[CloseResult | MarketClosed]:
         """Close several positions one after another; one's failure never stops another's.
 
         Deals are read once orders are out. A request that conflicts with an earlier one is a
-        failed result of its own.
+        failed result of its own. On a FIFO account the order of a symbol's requests changes to
+        oldest first once the broker demands it.
+
+        Returns:
+            For each request, in the order given, its result; :class:`MarketClosed` in the place
+            of one that is not final.
+
+        Raises:
+            LeaseLost: this life may not send any more; results that are proven were recorded.
         """
-        self._state = None
-        begun: list[tuple[CloseRequest, asyncio.Future[CloseResult] | Exception]] = []
-        for request in requests:
+        self._finder.begin_call()
+        queue = ClosingQueue(requests)
+        begun: dict[int, asyncio.Future[CloseResult] | CloseResult | MarketClosed] = {}
+        while (entry := queue.take()) is not None:
+            number, request = entry
             try:
-                begun.append((request, await self._begin(request)))
+                begun[number] = await self._begin(request, queue)
+            except MarketClosed as waiting:
+                begun[number] = waiting
+            except OlderFirst as order:
+                queue.put_back(number, request, order.oldest_first)
             except (IdempotencyConflict, ValueError) as error:
-                begun.append((request, error))
+                begun[number] = refused(request, str(error), to_datetime(self._clock.wall_us()))
+            except LeaseLost:
+                await self._collect_deferred()
+                raise
         await self._collect_deferred()
-        return [
-            refused(request, str(outcome), to_datetime(self._clock.wall_us()))
-            if isinstance(outcome, Exception)
-            else await outcome
-            for request, outcome in begun
-        ]
+        ended = [begun[number] for number in sorted(begun)]
+        return [await end if isinstance(end, asyncio.Future) else end for end in ended]
 
     async def open_positions(self) -> list[Position]:
-        """Read all open positions, in closing order.
+        """Read all open positions, in closing order, after any wait for a predecessor.
 
         Raises:
             BrokerError: the broker did not answer within its retries.
         """
-        account = await self._account()
-        positions = await self.broker.positions()
-        exposures = {p.ticket: await self._exposure(p) for p in positions}
-        return in_closing_order(
-            positions,
-            self.policy.order,
-            fifo=account.fifo,
-            exposure=lambda p: exposures[p.ticket],
-        )
+        if self._has_to_settle:
+            async with self._turn:
+                await self._predecessor_settled()
+        return await self._finder.open_positions()
 
     async def in_order(self, refs: Sequence[PositionRef]) -> list[PositionRef]:
         """Bring named positions into closing order; those that are not open come last."""
@@ -161,48 +215,28 @@ class AccountCloser:
             return sorted(refs, key=lambda ref: rank.get(ref.ticket, len(rank)))
         return list(refs)
 
-    async def _exposure(self, position: Position) -> float:
-        if self.policy.order is not ClosingOrder.LARGEST_EXPOSURE:
-            return 0.0
-        spec = await self.broker.symbol(position.symbol)
-        return position.volume * spec.contract_size * position.price_current
-
-    async def _account(self) -> AccountState:
-        """Read the account; an answer that is late gets as long as deals do."""
-        trouble: list[BrokerError] = []
-
-        async def look() -> AccountState | None:
-            try:
-                return await self.broker.account()
-            except WrongAccount:
-                raise
-            except BrokerError as error:
-                trouble[:] = [error]
-                return None
-
-        account = await self._patience.until(look, self.policy.deal_lag_s)
-        if account is None:
-            raise trouble[0]
-        return account
-
-    async def _begin(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
+    async def _begin(
+        self, request: CloseRequest, rest: ClosingQueue
+    ) -> asyncio.Future[CloseResult]:
         """Send what has to be sent; the returned future holds the result once deals are read.
 
         A caller that is cancelled stops waiting and no more: a request that has left cannot be
         called back, so its close is seen through, and its key keeps the answer.
         """
-        work = asyncio.create_task(self._take_turn(request))
+        work = asyncio.create_task(self._take_turn(request, rest))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             self._see_through(work)
             raise
 
-    async def _take_turn(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
+    async def _take_turn(
+        self, request: CloseRequest, rest: ClosingQueue
+    ) -> asyncio.Future[CloseResult]:
         async with self._turn:
             await self._predecessor_settled()
             known = self.memory.claim(request)
-            return await self._exchange(request) if known is None else _answer(known)
+            return await self._exchange(request, rest) if known is None else _answer(known)
 
     def _see_through(self, work: asyncio.Task[asyncio.Future[CloseResult]]) -> None:
         async def finish() -> None:
@@ -219,91 +253,100 @@ class AccountCloser:
         async with self._turn:
             await self._collector.collect_deferred()
 
+    @property
+    def _has_to_settle(self) -> bool:
+        return self._quiet_until is not None or self._before_first_order is not None
+
     async def _predecessor_settled(self) -> None:
         if self._quiet_until is not None:
             await self._clock.sleep(max(0.0, self._quiet_until - self._clock.monotonic()))
             self._quiet_until = None
+        if self._before_first_order is not None:
+            await self._before_first_order()
+            self._before_first_order = None
 
-    async def _exchange(self, request: CloseRequest) -> asyncio.Future[CloseResult]:
-        found = await self._look_up(request)
+    async def _exchange(
+        self, request: CloseRequest, rest: ClosingQueue
+    ) -> asyncio.Future[CloseResult]:
+        await self._sender.ready()
+        found = await self._finder.look_up(request)
         if self.memory.is_busy(found.close.position):
             # Another key's close of this position is executed, its deals not yet read.
             await self._collector.collect_deferred()
             await self.memory.quiet(found.close.position)
-            found = await self._look_up(request)
+            await self._sender.ready()
+            found = await self._finder.look_up(request)
         known = self.memory.claim(request) or self._answer_of_another_key(found)
         if known is not None:
             return _answer(known)
-        return await self._close_found(found)
+        return await self._close_found(found, rest)
 
-    def _answer_of_another_key(self, found: _Found) -> CloseResult | None:
+    def _answer_of_another_key(self, found: Found) -> CloseResult | None:
         """Return the full success that answers every key, unless the position is open anew."""
         close, position = found.close, found.position
         full = self.memory.full_success(close.position)
-        if full is None or position is None or close.is_stale(position, self._clock.monotonic()):
-            return full
-        _log.error(
-            "position %s of %s is open (%s lots) although it was closed in full",
-            close.position,
-            self.user_id,
-            position.volume,
-        )
+        if full is None:
+            return None
+        if position is None or close.is_stale(position, self._clock.monotonic()):
+            return self.memory.answered_by_another(close.request, full)
+        told = "position %s of %s is open (%s lots) although it was closed in full"
+        _log.error(told, close.position, self.user_id, position.volume)
         self.memory.reopened(close.position)
         return None
 
-    async def _close_found(self, found: _Found) -> asyncio.Future[CloseResult]:
+    async def _close_found(self, found: Found, rest: ClosingQueue) -> asyncio.Future[CloseResult]:
         close = found.close
         future = self.memory.start(close.request)
+        self._postponements.take_up(close)
         try:
             if close.failure is None:
-                await self._work(found)
-            if close.nets and close.may_have_executed:
-                await self._undo_reversal(close)
+                await self._work(found, rest)
+            if close.nets and self._may_have_reversed(close):
+                await undo_reversal(
+                    self.broker,
+                    close,
+                    self._ledger,
+                    self._close_opened,
+                    patience=self._patience,
+                    within_s=self.policy.deal_lag_s if close.attempt_count else 0.0,
+                )
+            self._postponements.finished(close)
             await self._collector.take(close)
         except asyncio.CancelledError:
             self.memory.abandon(close.request)
             raise
+        except (LeaseLost, MarketClosed, OlderFirst) as error:
+            self.memory.fail(close.request, error)
+            raise
         return future
 
-    async def _look_up(self, request: CloseRequest) -> _Found:
-        """Read position and deals fresh, and bind the caller's name to the identifier."""
-        known_as = self.memory.position_of(request)
-        # Only a bound name stands for an identifier: one that merely looks like a number is the
-        # caller's own, and could be another position's.
-        identifier = self.memory.identifier_of(request) or request.ticket
-        try:
-            account = self._state = self._state or await self._account()
-            position = await read_position(self.broker, request.ticket, identifier)
-            if position is not None:
-                identifier = position.identifier
-            elif await self.broker.deals_of(request.ticket):
-                identifier = request.ticket
-            deals = await self.broker.deals_of(identifier)
-        except BrokerError as error:
-            close = UnfinishedClose(request, known_as, identifier)
-            close.fail(Outcome.NOT_SENT, f"the broker could not be read: {error}")
-            return _Found(close, None)
-        if position is not None or deals:
-            self.memory.bind(request, str(identifier))
-        close = UnfinishedClose(request, self.memory.position_of(request), identifier)
-        close.nets = account.margin_mode is MarginMode.NETTING
-        close.saw_deals(deals)
-        # An earlier life may have closed a part under this very key.
-        close.executed = close.book.closed_under(close.tag)
-        close.at_most, close.at_most_until = self._left.get(close.position, (None, 0.0))
-        if position is not None and account.is_real and not self.policy.allow_live:
-            close.seen_open(position)
-            close.fail(
-                Outcome.NOT_SENT,
-                f"account {account.login} on {account.server} holds real money and "
-                "allow_live is false; set allow_live=true for it to let the engine send orders",
-            )
-        return _Found(close, position)
+    def _may_have_reversed(self, close: UnfinishedClose) -> bool:
+        """Whether an order of ours, or of the life before, may have met an empty account."""
+        return close.may_have_executed or (self._had_predecessor and close.gone)
 
-    async def _work(self, found: _Found) -> None:
-        close = found.close
+    async def _close_opened(self, undo: CloseRequest) -> bool:
+        await self._sender.ready()
+        found = await self._finder.look_up(undo)
+        await self._close_found(found, ClosingQueue(()))
+        return found.close.is_satisfied
+
+    async def _work(self, found: Found, rest: ClosingQueue) -> None:
+        """Do what the close needs; raise if it is not to be final."""
+        close, position = found.close, found.position
         try:
-            await self._sender.work(close, found.position)
+            if close.earlier_count and position is not None:
+                closed = await self._postponements.still_closed(close, position)
+                if closed is not None:
+                    raise closed
+            await self._sender.work(close, position)
+            if close.market_closed:
+                closed = await self._postponements.market_is_closed(close)
+                if closed is not None:
+                    raise closed
+            if close.out_of_order:
+                await self._find_older(close, rest)
+        except (LeaseLost, MarketClosed, OlderFirst):
+            raise
         except BrokerError as error:
             if close.failure is None and not close.is_satisfied:
                 close.fail(
@@ -317,57 +360,32 @@ class AccountCloser:
                 Outcome.UNKNOWN if close.attempts else Outcome.NOT_SENT,
                 f"{type(error).__name__}: {error}",
             )
-        if close.at_most is not None:
-            now = self._clock.monotonic()
-            self._left = {p: left for p, left in self._left.items() if left[1] > now}
-            self._left[close.position] = (close.at_most, close.at_most_until)
+        finally:
+            self._finder.remember_left(close)
 
-    async def _undo_reversal(self, close: UnfinishedClose) -> None:
-        """Close what our own order has opened on a netting account.
+    async def _find_older(self, close: UnfinishedClose, rest: ClosingQueue) -> None:
+        """Name the positions that a FIFO broker wants closed before this one.
 
-        A stop that fires, or an order by hand, between our read and our order makes that happen;
-        no client can exclude it. It is looked for until the deals prove that there was none.
+        Raises:
+            OlderFirst: the same call will come to one of them; this close is not final.
         """
-        for number in range(1, MOST_UNDOINGS + 1):
-            opened = await find_reversal(self.broker, close, self._patience, self.policy.deal_lag_s)
-            if opened is None:
-                return
-            _log.error(
-                "reversal on %s: the close of position %s has left position %s open "
-                "(%s, %s lots); closing it",
-                self.user_id,
-                close.position,
-                opened.identifier,
-                opened.side.value,
-                opened.volume,
-            )
-            undo = CloseRequest(
-                position_id=opened.position_id,
-                ticket=opened.ticket,
-                user_id=self.user_id,
-                close_reason=f"reversal of position {close.position}",
-                idempotency_key=f"{close.request.idempotency_key}/reversal-{number}",
-                initiator=close.request.initiator,
-                trigger_id=close.request.trigger_id,
-            )
-            found = await self._look_up(undo)
-            await self._close_found(found)
-            if found.close.is_satisfied:
-                return
-        _log.critical(
-            "reversal on %s: what the close of position %s has opened is still open after %d tries",
-            self.user_id,
-            close.position,
-            MOST_UNDOINGS,
+        of_symbol = oldest_first(
+            p for p in await self.broker.positions() if p.symbol == close.symbol
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What looking a request up has found."""
-
-    close: UnfinishedClose
-    position: Position | None
+        older: list[Position] = []
+        for position in of_symbol:
+            if position.identifier == close.identifier:
+                break
+            older.append(position)
+        if rest.holds_any({p.ticket for p in older}):
+            self._postponements.put_off(close)
+            raise OlderFirst(tuple(of_symbol))
+        if older:
+            first = older[0]
+            close.error = (
+                f"{close.error}; position {first.position_id} (ticket {first.ticket}) of "
+                f"{close.symbol} is older and must be closed first"
+            )
 
 
 def _answer(known: CloseResult | asyncio.Future[CloseResult]) -> asyncio.Future[CloseResult]:

@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from engine.brokers.port import AccountState, Broker
+from engine.brokers.port import AccountState, Broker, Position
 from engine.clock import Clock, to_datetime
 from engine.concluding import conclude, evidence_of
 from engine.errors import BrokerError, WrongAccount
 from engine.idempotency import IdempotencyMap
-from engine.models import CloseEvidence, CloseResult
+from engine.lease import LeaseLost, Permit
+from engine.models import CloseEvidence, CloseRequest, CloseResult
 from engine.outcomes import Outcome
 from engine.patience import Patience
 from engine.policy import ClosingPolicy
@@ -37,6 +38,26 @@ class CloseLedger(Protocol):
         """Take one final result; called once per position and key."""
         ...
 
+    def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
+        """Take note that a net position was turned around, by our own order or a stop.
+
+        Args:
+            position: the stable identity of the position that was to be closed.
+            opened: what is open in its place; it is closed next.
+            request: the close that found it.
+        """
+        ...
+
+
+class NoLedger:
+    """Keeps nothing: for an embedding that records results in its own way."""
+
+    def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
+        """Drop the result; the caller has it."""
+
+    def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
+        """Drop the finding; it is logged."""
+
 
 class Collector:
     """Turns executed or failed closes of one account into final results.
@@ -49,6 +70,7 @@ class Collector:
         clock: dates results.
         patience: polls for late deals.
         policy: how long deals may lag.
+        permit: must be held to conclude what no deal proves.
     """
 
     def __init__(
@@ -61,6 +83,7 @@ class Collector:
         clock: Clock,
         patience: Patience,
         policy: ClosingPolicy,
+        permit: Permit,
     ) -> None:
         """Start with nothing to collect."""
         self._broker = broker
@@ -70,6 +93,7 @@ class Collector:
         self._clock = clock
         self._patience = patience
         self._policy = policy
+        self._permit = permit
         self._deferred: deque[UnfinishedClose] = deque()
         self._deferred_since = 0.0
         self._late: set[asyncio.Task[None]] = set()
@@ -104,7 +128,7 @@ class Collector:
 
     async def _look_at_deals(self, close: UnfinishedClose) -> bool | None:
         """Read the deals once; ``True`` when they account for all that is known to be closed."""
-        if not close.attempts and not close.gone:
+        if not close.attempt_count and not close.gone:
             return True
         try:
             close.saw_deals(await self._broker.deals_of(close.identifier))
@@ -132,7 +156,19 @@ class Collector:
 
     async def _finish(self, close: UnfinishedClose) -> None:
         if not close.is_proven:
-            await self._doubt_account(close)
+            try:
+                await self._doubt_account(close)
+                await self._permit.secured()
+            except LeaseLost as error:
+                # The life that follows may find something else; what is final is said once.
+                _log.warning(
+                    "the close of position %s of %s is left to the next life: %s",
+                    close.position,
+                    close.request.user_id,
+                    error,
+                )
+                self._memory.fail(close.request, error)
+                return
         result = conclude(close, to_datetime(self._clock.wall_us()))
         self._ledger.close_finished(result, evidence_of(close))
         self._memory.finish(close.request, result)

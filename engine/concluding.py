@@ -20,7 +20,7 @@ def conclude(close: UnfinishedClose, now: datetime) -> CloseResult:
     price = average_price(exits)
     if price is None and close.executed > 0:
         # The broker confirmed the fill, but its deals have not shown up in time.
-        price = next((a.price for a in reversed(close.attempts) if a.price > 0), None)
+        price = next((a.price for a in reversed(close.all_attempts) if a.price > 0), None)
     return CloseResult(
         success=success,
         position_id=close.request.position_id,
@@ -32,7 +32,7 @@ def conclude(close: UnfinishedClose, now: datetime) -> CloseResult:
         error_message=error,
         close_id=close.close_id,
         outcome=outcome,
-        attempts=len(close.attempts),
+        attempts=close.attempt_count,
         volume=_volume(close, outcome),
     )
 
@@ -48,7 +48,7 @@ def evidence_of(close: UnfinishedClose) -> CloseEvidence:
         symbol=close.symbol,
         side=close.side,
         volume_before=close.volume_before,
-        attempts=tuple(close.attempts),
+        attempts=close.all_attempts,
         deals=close.book.deals,
         closed_by=closed_by(close.book.exits),
     )
@@ -93,7 +93,7 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
         return Outcome.PARTIAL, None
     if close.is_satisfied or (close.gone and ours):
         return Outcome.DONE, None
-    if close.attempts or close.executed > 0:
+    if close.attempt_count or close.executed > 0:
         return Outcome.UNKNOWN, "the position is no longer listed, but no deal shows who closed it"
     if close.book.deals:
         return Outcome.UNKNOWN, "the position is not listed, yet its deals do not add up to closed"

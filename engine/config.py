@@ -62,10 +62,51 @@ class EngineConfig(BaseSettings):
     deal_lag_s: float = Field(default=2.0, gt=0)
     read_deadline_s: float = Field(default=10.0, gt=0)
     send_deadline_s: float = Field(default=75.0, gt=0)
+    """After this an unanswered order counts as unknown, never as refused."""
+    session_probe_s: float = Field(default=60.0, gt=0)
+    """How long a market is taken to be closed after it was found so, unless its price moves."""
+    session_wait_s: float = Field(default=4 * 86_400.0, gt=0)
+    """How long a closed market is waited for: a long weekend by default."""
+    orders_per_s: float | None = Field(default=None, gt=0)
+    """Requests a second that one broker's server gets from all its accounts; no limit if unset."""
+    lease_s: float = Field(default=20.0, gt=0)
+    """How long one life of an account may send on one grant. After a death that nobody has seen,
+    the next life begins no sooner than this."""
+    silence_s: float = Field(default=90.0, gt=0)
+    """After this long without a sign of life from an episode its account's process is killed and
+    replaced. Must be above ``send_deadline_s``: a broker that is slow is not yet dead."""
+    episode_budget_s: float = Field(default=900.0, gt=0)
+    """How long an episode may work before what is left becomes a residual; waiting for a market
+    to open does not count."""
+    trigger_max_age_s: float = Field(default=300.0, gt=0)
+    """A trigger older than this is refused as stale."""
+    trigger_ahead_s: float = Field(default=5.0, ge=0)
+    """How far a trigger's time may lie in the future before it is refused."""
+    sweep_first_s: float = Field(default=1.0, gt=0)
+    """A locked account is first swept after this long, then at growing distances ..."""
+    sweep_longest_s: float = Field(default=60.0, gt=0)
+    """... of at most this."""
+    most_held: int = Field(default=10_000, gt=0)
+    """Records that an account holds while the journal cannot be written."""
     journal_wait_s: float = Field(default=0.25, gt=0)
     """How long an episode's first order waits for its journal entry before it goes ahead."""
     poll_interval_s: float = Field(default=0.25, gt=0)
     """Distance of two looks at an account whose broker has no stream of prices."""
+
+    @model_validator(mode="after")
+    def _limits_fit_together(self) -> EngineConfig:
+        if self.silence_s <= self.send_deadline_s:
+            raise ValueError(
+                f"silence_s={self.silence_s!r} must be above "
+                f"send_deadline_s={self.send_deadline_s!r}: an account must be given the time "
+                "that one order may take; raise silence_s or lower send_deadline_s"
+            )
+        if self.sweep_first_s > self.sweep_longest_s:
+            raise ValueError(
+                f"sweep_first_s={self.sweep_first_s!r} must not be above "
+                f"sweep_longest_s={self.sweep_longest_s!r}"
+            )
+        return self
 
     @field_validator("data_dir")
     @classmethod
@@ -97,8 +138,15 @@ class EngineConfig(BaseSettings):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def closing_policy(self, *, allow_live: bool = False) -> ClosingPolicy:
-        """Return the limits of a close, as an account's process takes them."""
+    def closing_policy(
+        self, *, allow_live: bool = False, waits_for_session: bool = False
+    ) -> ClosingPolicy:
+        """Return the limits of a close, as an account's process takes them.
+
+        Args:
+            allow_live: whether orders may go to this account if it holds real money.
+            waits_for_session: whether the caller comes again when a market is closed.
+        """
         return ClosingPolicy(
             order=self.order,
             sends_orders=self.mode == "enforce",
@@ -107,6 +155,9 @@ class EngineConfig(BaseSettings):
             position_budget_s=self.position_budget_s,
             settle_window_s=self.settle_window_s,
             deal_lag_s=self.deal_lag_s,
+            waits_for_session=waits_for_session,
+            session_probe_s=self.session_probe_s,
+            session_wait_s=self.session_wait_s,
             read_deadline_s=self.read_deadline_s,
             send_deadline_s=self.send_deadline_s,
         )

@@ -18,6 +18,35 @@ class IdempotencyConflict(RiskEngineError):
     """
 
 
+class MarketClosed(RiskEngineError):
+    """The position's market is closed: nothing is final, and the key may be tried again.
+
+    Attributes:
+        symbol: whose market it is.
+        position_id: the position as the caller names it.
+        ticket: what the caller says the broker calls it.
+        opens_in_s: seconds until the market opens, ``None`` where the broker does not tell.
+    """
+
+    def __init__(
+        self, symbol: str, position_id: str, ticket: int, opens_in_s: float | None
+    ) -> None:
+        """Name the position that waits."""
+        super().__init__(symbol, position_id, ticket, opens_in_s)  # so that it can be pickled
+        self.symbol = symbol
+        self.position_id = position_id
+        self.ticket = ticket
+        self.opens_in_s = opens_in_s
+
+    def __str__(self) -> str:
+        """Say what is closed, and until when if that is known."""
+        until = "" if self.opens_in_s is None else f" for another {self.opens_in_s:.0f} s"
+        return (
+            f"the market of {self.symbol} is closed{until}: position {self.position_id} "
+            f"(ticket {self.ticket}) is still open; try the same key again"
+        )
+
+
 class UnknownAccount(RiskEngineError, LookupError):
     """The user account is not attached to this engine. Attach it first."""
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 
 from engine import arguments
 from engine.errors import IdempotencyConflict
-from engine.models import CloseRequest, CloseResult
+from engine.models import CloseRequest, CloseResult, PositionRef
+from engine.outcomes import Outcome
 
 
 class IdempotencyMap:
@@ -26,6 +28,7 @@ class IdempotencyMap:
     def __init__(self) -> None:
         """Start empty."""
         self._fingerprints: dict[tuple[str, str], str] = {}
+        self._refs: dict[tuple[str, str], tuple[str, int]] = {}
         self._results: dict[tuple[str, str], CloseResult] = {}
         self._full: dict[str, CloseResult] = {}
         self._pending: dict[tuple[str, str], asyncio.Future[CloseResult]] = {}
@@ -46,7 +49,7 @@ class IdempotencyMap:
         Raises:
             ValueError: the name is bound to another position already.
         """
-        bound = self._aliases.setdefault(request.position_id, identity)
+        bound = self._bind(request.position_id, identity)
         if bound != identity:
             arguments.refuse(
                 "ticket",
@@ -54,6 +57,29 @@ class IdempotencyMap:
                 f"position_id={request.position_id!r} names position {bound}, but this ticket "
                 f"belongs to position {identity}; use another position_id",
             )
+
+    def _bind(self, alias: str, identity: str) -> str:
+        """Bind a name if it is free, and take along what was answered under it; return its own."""
+        bound = self._aliases.get(alias)
+        if bound is not None:
+            return bound
+        self._aliases[alias] = identity
+        # What was answered before the broker knew the name keeps answering its own keys.
+        for entry, ref in list(self._refs.items()):
+            position, key = entry
+            if position != alias or ref[0] != alias or position == identity:
+                continue
+            if (identity, key) not in self._fingerprints and entry in self._results:
+                self._refs[identity, key] = ref
+                self._keep((identity, key), self._fingerprints[entry], self._results[entry])
+        return identity
+
+    def answered_by_another(self, request: CloseRequest, result: CloseResult) -> CloseResult:
+        """Note that a key was given another key's full success: it has that answer from now on."""
+        entry = (self.position_of(request), request.idempotency_key)
+        self._fingerprints.setdefault(entry, request.fingerprint)
+        self._refs.setdefault(entry, (request.position_id, request.ticket))
+        return self._results.setdefault(entry, result)
 
     def claim(self, request: CloseRequest) -> CloseResult | asyncio.Future[CloseResult] | None:
         """Return the answer that this very key has or is being given; ``None`` if it has none.
@@ -89,6 +115,7 @@ class IdempotencyMap:
         entry = (self.position_of(request), request.idempotency_key)
         future: asyncio.Future[CloseResult] = asyncio.get_running_loop().create_future()
         self._fingerprints[entry] = request.fingerprint
+        self._refs[entry] = (request.position_id, request.ticket)
         self._pending[entry] = future
         return future
 
@@ -96,26 +123,30 @@ class IdempotencyMap:
         """Keep the final answer and hand it to all who wait for it."""
         position = self.position_of(request)
         entry = (position, request.idempotency_key)
-        self.restore(position, request.idempotency_key, request.fingerprint, result)
+        self._keep(entry, request.fingerprint, result)
         pending = self._pending.pop(entry, None)
         if pending is not None and not pending.done():
             pending.set_result(result)
 
     def abandon(self, request: CloseRequest) -> None:
         """Forget an answer that will not come (its task was cancelled before it was final)."""
-        entry = (self.position_of(request), request.idempotency_key)
-        self._fingerprints.pop(entry, None)
-        pending = self._pending.pop(entry, None)
+        pending = self._let_go(request)
         if pending is not None:
             pending.cancel()
 
     def fail(self, request: CloseRequest, error: BaseException) -> None:
-        """Tell all who wait for an answer that making it failed; the key is free again."""
-        entry = (self.position_of(request), request.idempotency_key)
-        self._fingerprints.pop(entry, None)
-        pending = self._pending.pop(entry, None)
+        """Tell all who wait for an answer that none was made; the key is free again."""
+        pending = self._let_go(request)
         if pending is not None and not pending.done():
             pending.set_exception(error)
+            pending.exception()  # seen: it is no fault that nobody waits for it
+
+    def _let_go(self, request: CloseRequest) -> asyncio.Future[CloseResult] | None:
+        entry = (self.position_of(request), request.idempotency_key)
+        if entry not in self._results:
+            self._fingerprints.pop(entry, None)
+            self._refs.pop(entry, None)
+        return self._pending.pop(entry, None)
 
     def is_busy(self, position: str) -> bool:
         """Whether an answer for ``position``, under whatever key, is being made."""
@@ -127,11 +158,42 @@ class IdempotencyMap:
             await asyncio.wait(busy)
 
     def restore(self, position: str, key: str, fingerprint: str, result: CloseResult) -> None:
-        """Take up a final answer, from this life or from the records of an earlier one."""
-        self._fingerprints[position, key] = fingerprint
-        self._results[position, key] = result
+        """Take up a final answer from the records of an earlier life.
+
+        In the order of the records: the newest full success of a position is the one that
+        answers every key. An answer that is known already stays as it is, and so does a name
+        that is bound already.
+        """
+        entry = (position, key)
+        if entry in self._results:
+            return
+        self._refs[entry] = (result.position_id, result.ticket)
+        self._keep(entry, fingerprint, result)
+        if position.isdecimal() and _was_found(result):
+            self._bind(result.position_id, position)
+
+    def _keep(self, entry: tuple[str, str], fingerprint: str, result: CloseResult) -> None:
+        self._fingerprints[entry] = fingerprint
+        self._results[entry] = result
         if result.is_full_success:
-            self._full[position] = result
+            self._full[entry[0]] = result
+
+    def refs_under(self, key: str) -> tuple[PositionRef, ...]:
+        """Return the positions that have an answer under ``key``, or one in the making.
+
+        In the order in which they were started, named as their callers named them.
+        """
+        return tuple([PositionRef(*ref) for (_, held), ref in self._refs.items() if held == key])
+
+    def answered_since(self, moment: datetime) -> tuple[PositionRef, ...]:
+        """Return the positions that got a final answer at ``moment`` or later, oldest first."""
+        return tuple(
+            [
+                PositionRef(*self._refs[entry])
+                for entry, result in self._results.items()
+                if result.close_timestamp >= moment
+            ]
+        )
 
     def __len__(self) -> int:
         """Count the final answers."""
@@ -140,3 +202,13 @@ class IdempotencyMap:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Iterate over the (position, key) pairs that have a final answer."""
         return iter(self._results)
+
+
+def _was_found(result: CloseResult) -> bool:
+    """Whether the broker knew the position: a name that it did not know stands for no number."""
+    return result.attempts > 0 or result.outcome in (
+        Outcome.DONE,
+        Outcome.PARTIAL,
+        Outcome.ALREADY_CLOSED,
+        Outcome.REJECTED,
+    )

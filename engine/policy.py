@@ -43,6 +43,14 @@ class ClosingPolicy:
     """First wait between two looks at the evidence; the waits grow up to ``longest_backoff_s``."""
     deal_lag_s: float = 2.0
     """How long deals may lag behind the fill (300-800 ms are reported)."""
+    waits_for_session: bool = False
+    """Whether a closed market is waited for: the close then ends as
+    :class:`engine.errors.MarketClosed`, which is not final, and its key is tried again later.
+    ``False`` tries a few times and calls it REJECTED."""
+    session_probe_s: float = 60.0
+    """How long a market is taken to be closed after it was found so, unless its price moves."""
+    session_wait_s: float = 4 * 86_400.0
+    """How long a closed market is waited for altogether: a long weekend by default."""
     read_deadline_s: float = 10.0
     send_deadline_s: float = 75.0
     """After this an unanswered request counts as UNKNOWN (never as refused). A broker's own

@@ -1,12 +1,12 @@
 """Sending: read, send, understand the answer, and again, within the budget.
 
 Every request is for volume that was just read as open, and none is sent while an earlier one may
-still act.
+still act, or without a permit.
 """
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 from decimal import ROUND_DOWN, Decimal
 from enum import Enum
 
@@ -15,16 +15,16 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 from engine.brokers.port import Broker, CloseOrder, Position
 from engine.clock import Clock
 from engine.errors import BrokerError
+from engine.lease import LeaseLost, Permit
 from engine.models import Attempt
 from engine.outcomes import Outcome, Verdict
+from engine.pace import Pace, Priority
 from engine.patience import Patience
 from engine.policy import ClosingPolicy
 from engine.reading import read_position
 from engine.realised import VOLUME_DUST
 from engine.settling import Fate, Settlement, Settler
 from engine.unfinished import UnfinishedClose
-
-_log = logging.getLogger(__name__)
 
 _SETTLE = (Verdict.ACCEPTED, Verdict.MAYBE_MET, Verdict.UNKNOWN, Verdict.SETTLE_FIRST)
 
@@ -38,24 +38,65 @@ class _Next(Enum):
 
 
 class Sender:
-    """Works one close at the broker until it is finished or its budget is spent."""
+    """Works one close at the broker until it is finished or its budget is spent.
+
+    Args:
+        broker: the account's.
+        clock: dates requests and measures the budget.
+        patience: how long to wait before a request is sent again.
+        policy: the limits.
+        permit: says whether requests may leave.
+        pace: says when; ``None`` is at once.
+        turned: told of a position that is found on the other side than the close has seen it.
+    """
 
     def __init__(
-        self, broker: Broker, clock: Clock, patience: Patience, policy: ClosingPolicy
+        self,
+        broker: Broker,
+        clock: Clock,
+        patience: Patience,
+        policy: ClosingPolicy,
+        *,
+        permit: Permit,
+        pace: Pace | None,
+        turned: Callable[[UnfinishedClose, Position], None],
     ) -> None:
-        """Keep the account's broker, its clock and the limits."""
+        """Start with nothing under way."""
         self._broker = broker
         self._clock = clock
         self._patience = patience
         self._policy = policy
+        self._permit = permit
+        self._pace = pace
+        self._turned = turned
+        self._has_turn = False
+        self._has_lapsed = False
         self._settler = Settler(broker, patience, policy.settle_window_s)
+
+    async def ready(self) -> None:
+        """Wait until a request may leave. Call it before the read that the request rests on.
+
+        All waiting is done before that read, so that nothing is sent on stale facts. A turn that
+        no request has used is kept for the next.
+
+        Raises:
+            LeaseLost: this life may not send any more.
+        """
+        if self._pace is not None and not self._has_turn:
+            await self._pace.turn(Priority.CLOSE)
+            self._has_turn = True
+        await self._permit.secured()
 
     async def work(self, close: UnfinishedClose, position: Position | None) -> None:
         """Bring ``close`` to its end; what came of it stands in ``close`` itself.
 
         Args:
             close: the notes to work on.
-            position: the position as just read, or ``None`` if it was absent.
+            position: the position as just read, or ``None`` if it was absent; :meth:`ready` has
+                returned before the read.
+
+        Raises:
+            LeaseLost: this life may not send any more; nothing about ``close`` is final.
         """
         following = await self._follow_read(close, position)
         if following is _Next.FINISHED:
@@ -104,6 +145,7 @@ class Sender:
         close.failure = close.failure or Outcome.NOT_SENT
 
     async def _step(self, close: UnfinishedClose) -> _Next:
+        await self.ready()
         try:
             found = await read_position(self._broker, close.ticket, close.identifier)
         except BrokerError as error:
@@ -116,13 +158,7 @@ class Sender:
             close.gone = True
             return _Next.FINISHED
         if close.side is not None and position.side is not close.side:
-            _log.error(
-                "reversal on %s: position %s is now %s, %s lots; closing it",
-                close.request.user_id,
-                close.position,
-                position.side.value,
-                position.volume,
-            )
+            self._turned(close, position)
         close.seen_open(position)
         if close.is_satisfied:
             return _Next.FINISHED
@@ -163,13 +199,24 @@ class Sender:
             volume=volume,
             tag=close.tag,
             price=close.request.close_price,
-            attempt=len(close.attempts) + 1,
+            attempt=close.attempt_count + 1,
         )
         sent_us = self._clock.wall_us()
+        try:
+            self._permit.check()  # nothing may be awaited between this and the request
+        except LeaseLost:
+            if self._has_lapsed:
+                raise
+            # It ran out during the read: it may be renewed, and the read is made anew.
+            self._has_lapsed = True
+            return _Next.AGAIN_NOW
+        self._has_lapsed = self._has_turn = False
+        if self._pace is not None:
+            self._pace.leaves()
         answer = await self._broker.send_close(order)
         close.attempts.append(
             Attempt(
-                number=len(close.attempts) + 1,
+                number=close.attempt_count + 1,
                 sent_us=sent_us,
                 answered_us=self._clock.wall_us(),
                 verdict=answer.verdict,
@@ -190,6 +237,8 @@ class Sender:
     ) -> _Next:
         answer = close.attempts[-1]
         verdict = answer.verdict
+        if verdict is Verdict.NOT_SENT and not self._is_permitted():
+            return _Next.AGAIN_NOW  # the broker asked, too; see ChecksBeforeSending
         if verdict in (Verdict.DONE, Verdict.PARTIAL):
             done = answer.volume if answer.volume > 0 or verdict is Verdict.PARTIAL else volume
             self._note_executed(close, done, position)
@@ -200,16 +249,27 @@ class Sender:
             )
         if verdict is Verdict.RETRY_NOW:
             return _Next.AGAIN_NOW
+        if verdict is Verdict.MARKET_CLOSED and self._policy.waits_for_session:
+            close.market_closed = True
+            return _Next.FINISHED
         if verdict in (Verdict.BACK_OFF, Verdict.MARKET_CLOSED):
             return _Next.AGAIN_LATER
         if verdict is Verdict.MEND and answer.code not in close.mended:
             close.mended.add(answer.code)
             return _Next.AGAIN_NOW
-        reached = verdict is not Verdict.NOT_SENT or len(close.attempts) > 1
+        close.out_of_order = verdict is Verdict.OLDEST_FIRST
+        reached = verdict is not Verdict.NOT_SENT or close.attempt_count > 1
         close.fail(
             Outcome.REJECTED if reached else Outcome.NOT_SENT, f"{answer.code} {answer.text}"
         )
         return _Next.FINISHED
+
+    def _is_permitted(self) -> bool:
+        try:
+            self._permit.check()
+        except LeaseLost:
+            return False
+        return True
 
     def _note_executed(self, close: UnfinishedClose, volume: float, position: Position) -> None:
         # What was executed may be invisible for as long as a request may act.

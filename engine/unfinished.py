@@ -35,10 +35,19 @@ class UnfinishedClose:
     executed: float = 0.0
     """Lots that our requests are known to have closed."""
     attempts: list[Attempt] = field(default_factory=list)
+    """Requests of this try."""
+    earlier: tuple[Attempt, ...] = ()
+    """Requests of earlier tries that were put off, as far as they were kept."""
+    earlier_count: int = 0
+    """How many requests earlier tries have sent."""
     book: DealBook = field(default_factory=DealBook)
     """The position's deals as last read."""
     gone: bool = False
     """A read found the position absent."""
+    market_closed: bool = False
+    """The broker refused because the market is closed, and that is to be waited for."""
+    out_of_order: bool = False
+    """The broker refused because an older position of the symbol must go first."""
     failure: Outcome | None = None
     error: str | None = None
     mended: set[int] = field(default_factory=set)
@@ -93,9 +102,19 @@ class UnfinishedClose:
         return max(0.0, self.request.volume - self.executed)
 
     @property
+    def all_attempts(self) -> tuple[Attempt, ...]:
+        """The requests of this try and of those that were put off."""
+        return self.earlier + tuple(self.attempts)
+
+    @property
+    def attempt_count(self) -> int:
+        """How many requests were sent, in this try and before."""
+        return self.earlier_count + len(self.attempts)
+
+    @property
     def may_have_executed(self) -> bool:
         """Whether some request of this life was not surely refused."""
-        return any(not attempt.verdict.surely_not_executed for attempt in self.attempts)
+        return any(not attempt.verdict.surely_not_executed for attempt in self.all_attempts)
 
     @property
     def is_satisfied(self) -> bool:

@@ -75,6 +75,10 @@ class ScriptedBroker:
     lingering: dict[int, tuple[Position, int]] = field(default_factory=dict)
     """Closed positions that are still listed, for so many more reads."""
     linger_reads: int = 0
+    pending: dict[int, PendingOrder] = field(default_factory=dict)
+    cancel_script: deque[Answer] = field(default_factory=deque)
+    """Answers to cancellations that do nothing; when it is empty, they work."""
+    cancels: list[int] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -196,7 +200,13 @@ class ScriptedBroker:
         return tuple(d for d in self.deals if since_ms <= d.time_ms <= until_ms)
 
     async def pending_orders(self) -> tuple[PendingOrder, ...]:
-        return ()
+        self._read()
+        return tuple(self.pending.values())
 
     async def cancel_order(self, ticket: int) -> Answer:
+        self.cancels.append(ticket)
+        if self.cancel_script:
+            return self.cancel_script.popleft()
+        if self.pending.pop(ticket, None) is not None:
+            return Answer(Verdict.DONE, 10009, "done")
         return Answer(Verdict.MAYBE_MET, 10013, "no such order")

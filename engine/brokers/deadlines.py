@@ -7,18 +7,20 @@ process, as MetaTrader 5's does, can only be ended from another process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Generic, TypeVar
 
 from engine.brokers.port import (
     AccountState,
     Answer,
     Broker,
+    ChecksBeforeSending,
     CloseOrder,
     Deal,
     PendingOrder,
     Position,
     Quote,
+    SessionTimes,
     SymbolSpec,
 )
 from engine.errors import BrokerUnavailable
@@ -117,6 +119,12 @@ class DeadlineBroker:
         """Read a symbol's specification."""
         return await self._read("symbol", self.inner.symbol(name))
 
+    async def opens_in_s(self, symbol: str) -> float | None:
+        """Read when a market opens; ``None`` of brokers that do not know."""
+        if not isinstance(self.inner, SessionTimes):
+            return None
+        return await self._read("opens_in_s", self.inner.opens_in_s(symbol))
+
     async def deals_of(self, identifier: int) -> tuple[Deal, ...]:
         """Read a position's deals."""
         return await self._read("deals_of", self.inner.deals_of(identifier))
@@ -136,6 +144,11 @@ class DeadlineBroker:
     async def cancel_order(self, ticket: int) -> Answer:
         """Cancel a pending order."""
         return await self._send("cancel_order", self.inner.cancel_order(ticket))
+
+    def use_check(self, check: Callable[[], None]) -> None:
+        """Hand ``check`` to a broker that asks before each of its requests."""
+        if isinstance(self.inner, ChecksBeforeSending):
+            self.inner.use_check(check)
 
     async def _send(self, call: str, sending: Coroutine[Any, Any, Answer]) -> Answer:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ from engine.brokers.port import (
 from engine.brokers.redaction import Redaction
 from engine.brokers.terminal_calls import InProcessCalls, TerminalCalls, TerminalReply
 from engine.errors import BrokerError, BrokerUnavailable, SymbolUnavailable, WrongAccount
+from engine.lease import LeaseLost, NoLease
 from engine.outcomes import Verdict
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class MT5Broker:
         self._timeout_s = timeout_s
         self._magic = magic
         self._deviation = deviation
+        self._check: Callable[[], None] = NoLease().check
         self._opened = False
         self._connected = False
         self._symbols: dict[str, TradedSymbol] = {}
@@ -298,7 +301,15 @@ class MT5Broker:
         """
         return read_pending_orders(await self._read("orders_get"))
 
+    def use_check(self, check: Callable[[], None]) -> None:
+        """Ask ``check`` right before each request; LeaseLost is answered with NOT_SENT."""
+        self._check = check
+
     async def _send(self, request: dict[str, Any], asked: float = 0.0) -> Answer:
+        try:
+            self._check()
+        except LeaseLost as lost:
+            return failed_answer(request, Meaning(Verdict.NOT_SENT, str(lost)), NEVER_SENT, "")
         try:
             reply = await self._calls("order_send", request)
             if reply.value is not None:

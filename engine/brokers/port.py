@@ -8,7 +8,7 @@ be UTC) and serve to order the broker's own facts; never compare them with this 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,9 @@ from engine.outcomes import Verdict
 
 LONGEST_TAG = 27
 """Characters a close tag may have: MT5 keeps comments of 29 at most (27 are safe), ASCII only."""
+
+FAR_FUTURE_MS = 4_102_444_800_000
+"""2100-01-01 of the broker's time, after any deal."""
 
 
 class Side(StrEnum):
@@ -278,6 +281,28 @@ class Broker(Protocol):
 
     async def cancel_order(self, ticket: int) -> Answer:
         """Cancel one pending order."""
+        ...
+
+
+@runtime_checkable
+class ChecksBeforeSending(Protocol):
+    """A broker that needs several calls for one order, and asks again before the one that acts.
+
+    The engine asks before ``send_close``. What comes first in there, a new connection or a price,
+    can take longer than a permit lasts.
+    """
+
+    def use_check(self, check: Callable[[], None]) -> None:
+        """Call ``check`` right before each request, and answer NOT_SENT if it raises LeaseLost."""
+        ...
+
+
+@runtime_checkable
+class SessionTimes(Protocol):
+    """A broker that knows its trading sessions (MetaTrader 5's Python package does not)."""
+
+    async def opens_in_s(self, symbol: str) -> float | None:
+        """Return the seconds until the symbol can be traded: 0 for now, ``None`` for unknown."""
         ...
 
 

@@ -24,7 +24,7 @@ from engine.simulated.terminal import SimulatedTerminal
 
 
 class ReplayBroker(MT5Broker):
-    """One simulated account; a :class:`engine.brokers.port.MarketFeed`.
+    """One simulated account: a :class:`engine.brokers.port.MarketFeed` with ``SessionTimes``.
 
     Args:
         terminal: the terminal, its cursor at the first tick.
@@ -111,6 +111,17 @@ class ReplayBroker(MT5Broker):
             self._pace = (now, self.terminal.time_ms)
         started, first_ms = self._pace
         return max(0.0, started + (upcoming - first_ms) / 1000 / self._speed - now)
+
+    async def opens_in_s(self, symbol: str) -> float | None:
+        """Return the wall seconds until a market opens; see
+        :class:`engine.brokers.port.SessionTimes`.
+
+        ``None`` also without pace: then nothing ties market time to the wall's.
+        """
+        wait_ms = self.terminal.opens_in_ms(symbol)
+        if not wait_ms:
+            return None if wait_ms is None else 0.0
+        return wait_ms / 1000 / self._speed if self._speed else None
 
     def advance(self) -> None:
         """Move to the next tick; at first, to the one that the account stands at."""

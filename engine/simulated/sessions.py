@@ -52,3 +52,18 @@ def is_open(sessions: tuple[Session, ...] | None, time_ms: int) -> bool:
     return any(
         session.day == day and session.opens <= minute < session.closes for session in sessions
     )
+
+
+def opens_in_ms(sessions: tuple[Session, ...] | None, time_ms: int) -> int | None:
+    """Return how long after ``time_ms`` trading is possible: 0 for now, ``None`` for never."""
+    if is_open(sessions, time_ms):
+        return 0
+    day, into_day = day_of_week(time_ms), time_ms % _DAY_MS
+    week = 7 * _DAY_MS
+    return min(
+        (
+            ((session.day - day) * _DAY_MS + session.opens * _MINUTE_MS - into_day) % week
+            for session in sessions or ()
+        ),
+        default=None,
+    )

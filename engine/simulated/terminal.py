@@ -16,6 +16,7 @@ from engine.simulated.faults import FaultPlan
 from engine.simulated.gate import SUCCESS
 from engine.simulated.market import Market
 from engine.simulated.requests import InvalidArgument
+from engine.simulated.sessions import opens_in_ms
 from engine.simulated.symbol_calls import SymbolCalls
 from engine.simulated.trading_calls import TradingCalls
 from engine.simulated.valuation import MarginState
@@ -102,6 +103,16 @@ class SimulatedTerminal(AccountCalls, SymbolCalls, TradingCalls):
         """Return the time of the next tick of any symbol, ``None`` at the end."""
         following = self._venue.cursor.next_tick()
         return None if following is None else following[0]
+
+    def opens_in_ms(self, symbol: str) -> int | None:
+        """Return how much market time passes until ``symbol`` can be traded.
+
+        0 for now, ``None`` for never and for a symbol that the market does not have.
+        """
+        slot = self.market.slot(symbol)
+        if slot is None:
+            return None
+        return opens_in_ms(self.market.specs[slot].sessions, self.time_ms)
 
     def advance(self) -> bool:
         """Go to the next tick of any symbol; ``False``, and nothing moves, at the end."""

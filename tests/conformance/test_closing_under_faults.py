@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 from engine.brokers import MT5Broker
 from engine.closer import PositionCloser
 from engine.closing import AccountCloser
+from engine.errors import MarketClosed
 from engine.models import CloseRequest, CloseResult
 from engine.outcomes import Outcome
 from engine.policy import ClosingPolicy
@@ -269,3 +270,28 @@ async def test_surely_not_sent() -> None:
     assert (result.outcome, result.attempts) == (Outcome.NOT_SENT, 1)
     assert len(stage.terminal.book.positions) == 1
     assert (await stage.close("again")).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_market_that_is_closed_is_waited_for(mode: MarginMode) -> None:
+    stage = await scene(mode, {**always(10018), "times": 3})
+    account = AccountCloser(
+        "ann",
+        stage.account.broker,
+        clock=stage.clock,
+        random=Random(1),
+        policy=replace(POLICY, waits_for_session=True),
+        ledger=stage.ledger,
+    )
+    request = CloseRequest(str(stage.ticket), stage.ticket, "ann", "test", idempotency_key="k")
+    result, refusals = None, 0
+    while result is None:
+        (ended,) = await account.close_each([request])
+        if isinstance(ended, MarketClosed):
+            refusals += 1
+            assert stage.ledger.entries == []
+            stage.clock.seconds += POLICY.session_probe_s
+        else:
+            result = ended
+    stage.assert_closed_exactly_once()
+    assert (result.outcome, result.attempts, refusals) == (Outcome.DONE, 4, 3)

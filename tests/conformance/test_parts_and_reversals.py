@@ -140,6 +140,8 @@ async def test_an_order_that_turns_a_net_position_around_is_undone(
     result = await stage.close()
     assert_flat(stage)
     assert "reversal on ann" in caplog.text
+    assert [r[0] for r in stage.ledger.reversals] == [str(stage.ticket)]
+    assert stage.ledger.reversals[0][1].volume == pytest.approx(hand), "what it left open"
     if outcome is not None:
         assert (result.success, result.outcome) == (True, outcome)
     again = await stage.close("again")

@@ -26,12 +26,24 @@ def test_the_environment_sets_fields(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"settle_window_s": 0}, "settle_window_s"),
         ({"most_attempts": -1}, "most_attempts"),
         ({"nonsense": 1}, "nonsense"),
+        ({"silence_s": 75.0}, r"silence_s=75\.0 must be above send_deadline_s=75\.0"),
+        ({"sweep_first_s": 61}, "sweep_longest_s=60"),
+        ({"orders_per_s": 0}, "orders_per_s"),
+        ({"lease_s": -1}, "lease_s"),
         ({"guards": {"drawdown_warning": 0.5}}, "drawdown_warning"),
     ],
 )
 def test_a_bad_field_is_named(fields: dict[str, object], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         EngineConfig(**fields)  # type: ignore[arg-type]
+
+
+def test_limits_of_a_close_are_passed_on() -> None:
+    config = EngineConfig(session_probe_s=7, session_wait_s=70)
+    policy = config.closing_policy(waits_for_session=True)
+    assert (policy.session_probe_s, policy.session_wait_s) == (7, 70)
+    assert policy.waits_for_session
+    assert not config.closing_policy().waits_for_session
 
 
 def test_the_store_is_a_file_beside_the_journal_unless_told_otherwise(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import pytest
 
+from engine.brokers.port import Position
 from engine.closer import PositionCloser
 from engine.closing import AccountCloser
 from engine.models import CloseEvidence, CloseRequest, CloseResult
@@ -22,9 +24,13 @@ class Ledger:
     """Keeps what would be recorded."""
 
     entries: list[tuple[CloseResult, CloseEvidence]] = field(default_factory=list)
+    reversals: list[tuple[str, Position, CloseRequest]] = field(default_factory=list)
 
     def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
         self.entries.append((result, evidence))
+
+    def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
+        self.reversals.append((position, opened, request))
 
 
 @dataclass
@@ -36,6 +42,11 @@ class Desk:
     ledger: Ledger
     closer: PositionCloser
     account: AccountCloser
+
+    def life(self, **parts: Any) -> AccountCloser:
+        """Another closer of the same account: a later life, or one with other parts."""
+        parts = {"policy": POLICY, "ledger": self.ledger, **parts}
+        return AccountCloser("ann", self.broker, clock=self.clock, random=Random(2), **parts)
 
     async def close(self, ticket: int = 1, key: str | None = None, **more: object) -> CloseResult:
         return await self.account.close(self.request(ticket, key, **more))

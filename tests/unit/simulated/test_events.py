@@ -15,7 +15,7 @@ from engine.simulated import (
     StopOutMode,
     SwapMode,
 )
-from engine.simulated.sessions import day_of_week, is_open
+from engine.simulated.sessions import day_of_week, is_open, opens_in_ms
 from tests.unit.simulated.arranging import (
     BUY,
     DAY_MS,
@@ -283,6 +283,18 @@ class TestSessions:
         sessions = (Session(4, 60, 120),)
         minutes = [59, 60, 119, 120]
         assert [is_open(sessions, m * 60_000) for m in minutes] == [False, True, True, False]
+
+    def test_when_the_next_session_opens(self) -> None:
+        minute, thursday_noon = 60_000, 12 * HOUR_MS
+        friday_evening = 2 * DAY_MS - minute
+        assert opens_in_ms(FOREX_SESSIONS, thursday_noon) == 0
+        assert opens_in_ms(FOREX_SESSIONS, friday_evening) == 0
+        assert opens_in_ms(FOREX_SESSIONS, 2 * DAY_MS + 500) == 2 * DAY_MS - 500
+        assert opens_in_ms(None, 2 * DAY_MS) == 0
+        assert opens_in_ms((), thursday_noon) is None
+        once_a_week = (Session(4, 60, 120),)
+        assert opens_in_ms(once_a_week, 0) == HOUR_MS
+        assert opens_in_ms(once_a_week, 2 * HOUR_MS) == 7 * DAY_MS - HOUR_MS
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import replace
 
 import pytest
 
 from engine.brokers import AccountSpec, open_broker
-from engine.brokers.port import CloseOrder, Side
+from engine.brokers.port import CloseOrder, SessionTimes, Side
 from engine.clock import SystemClock
 from engine.errors import BrokerUnavailable
 from engine.models import GuardType
 from engine.outcomes import Verdict
 from engine.prices import PricePath
 from engine.simulated.replay import ReplayBroker, replay_broker
+from engine.simulated.sessions import Session
+from engine.simulated.symbols import symbol_settings
 from engine.watch import AccountWatch, Look
 
 START_MS = 1_700_000_000_000
@@ -174,3 +177,17 @@ def test_a_wrong_plan_or_shock_is_named() -> None:
         broker(path(1.1), shocks=[{"kind": "gap", "at_ms": START_MS + 1, "points": 5}])
     with pytest.raises(ValueError, match="seconds=5 of hang is wall time"):
         broker(path(1.1), faults=[{"kind": "hang", "seconds": 5}])
+
+
+async def test_a_replay_knows_when_its_market_opens() -> None:
+    """2023-11-14, a Tuesday, 22:13:20; trading is possible on Wednesdays only."""
+    weekly = replace(symbol_settings("EURUSD"), sessions=(Session(3),))
+    wait_s = 24 * 3600 - (START_MS / 1000) % (24 * 3600)
+    feed = broker(path(1.1, 1.2), speed=60.0, symbols=[weekly])
+    assert isinstance(feed, SessionTimes)
+    assert await feed.opens_in_s("EURUSD") == pytest.approx(wait_s / 60)
+    assert await feed.opens_in_s("NOSUCH") is None
+    flat_out = broker(path(1.1, 1.2), symbols=[weekly])
+    assert await flat_out.opens_in_s("EURUSD") is None, "nothing ties it to the wall's clock"
+    always = broker(path(1.1, 1.2))
+    assert await always.opens_in_s("EURUSD") == 0.0
