@@ -9,103 +9,70 @@ a coroutine function: Ray would take the class for an asynchronous actor.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from actors.life import AccountLife
-from actors.links import NotActivated
-from actors.messages import AccountBook, Activated, Activation, CloseReply, WatchReply
-from actors.recording import Ship
+from actors.account_host import AccountHost
+from actors.messages import (
+    AccountBook,
+    Activated,
+    Activation,
+    CloseReply,
+    Exposure,
+    LifeSign,
+    Term,
+    WatchReply,
+)
 from audit.chain import SealedRecord
-from engine.brokers.account_spec import AccountSpec
-from engine.brokers.loading import open_broker
-from engine.brokers.port import Broker
-from engine.clock import Clock, SystemClock
-from engine.models import CloseRequest, GuardTrigger
+from engine.mandates import Mandate
 
 _T = TypeVar("_T")
 
 
 class AccountActor:
-    """One user account in a process of its own.
-
-    Every call but :meth:`activate` and :meth:`release` raises :class:`NotActivated` on an actor
-    that does not know its work (yet, or since Ray has started it anew).
+    """One user account in a process of its own: an :class:`AccountHost`, call by call.
 
     Args:
-        user_id: all that the actor is started with: Ray starts it again with the same arguments,
-            so everything that can change comes with :meth:`activate`.
-        ship: sends records to the audit ahead of the reply.
-        open_account: makes the broker of a spec.
-        clock: time.
+        host: what it runs.
     """
 
-    def __init__(
-        self,
-        user_id: str,
-        *,
-        ship: Ship | None = None,
-        open_account: Callable[[AccountSpec], Broker] = open_broker,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, host: AccountHost) -> None:
         """Begin without knowing the work; see :meth:`activate`."""
-        self.user_id = user_id
-        self._ship = ship
-        self._open_account = open_account
-        self._clock = clock or SystemClock()
+        self._host = host
         self._runner = asyncio.Runner()
-        self._life: AccountLife | None = None
 
     def activate(self, activation: Activation) -> Activated:
-        """Connect to the broker and be ready. A second activation begins a new life.
+        """Connect to the broker and be ready."""
+        return self._run(self._host.activate(activation))
 
-        Raises:
-            BrokerError: the broker cannot be reached or leads to another account.
-            ValueError: the account's specification is wrong.
-        """
-        if self._life is not None:
-            old, self._life = self._life, None
-            self._run(old.disconnect())
-        broker = self._open_account(activation.spec)
-        life = AccountLife(self.user_id, broker, activation, self._clock, self._ship)
-        activated = self._run(life.begin(os.getpid()))
-        self._life = life
-        return activated
+    def life(self) -> LifeSign | None:
+        """Say which life it is in."""
+        return self._run(self._host.life())
 
-    def liquidate(self, trigger: GuardTrigger) -> CloseReply:
-        """Close what a trigger covers; an unreadable broker is an error in the reply."""
-        return self._run(self._alive().liquidate(trigger))
+    def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+        """Close what a mandate covers."""
+        return self._run(self._host.close(term, mandate, accepted_us))
 
-    def close(self, request: CloseRequest) -> CloseReply:
-        """Close one position; see :meth:`AccountLife.close`."""
-        return self._run(self._alive().close(request))
-
-    def close_all(
-        self, reason: str, positions: Sequence[Mapping[str, Any]] | None, key: str | None
-    ) -> CloseReply:
-        """Close given positions, or all that are open."""
-        return self._run(self._alive().close_all(reason, positions, key))
-
-    def watch(self, slice_s: float) -> WatchReply:
+    def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work.
 
         Returns early when a guard trips, when the market moves only later, or never again. The
         waiting is left to the caller, so that a close never queues behind it.
         """
-        return self._run(self._alive().watch(slice_s))
+        return self._run(self._host.watch(term, slice_s))
+
+    def exposure(self, term: Term) -> Exposure:
+        """Count what is open."""
+        return self._run(self._host.exposure(term))
 
     def book(self) -> AccountBook:
         """Read the broker's own book: open positions, and all deals."""
-        return self._run(self._alive().book())
+        return self._run(self._host.book())
 
     def release(self) -> tuple[SealedRecord, ...]:
-        """End this life cleanly; returns its last records."""
-        if self._life is None:
-            return ()
-        life, self._life = self._life, None
-        return self._run(life.release())
+        """End this life cleanly; returns the records that are not known to be on disk."""
+        return self._run(self._host.release())
 
     def end(self) -> None:
         """Let go of the actor's event loop, where it shares its process with others."""
@@ -114,11 +81,6 @@ class AccountActor:
     def modules(self) -> list[str]:
         """Name the top-level modules that this process has imported."""
         return sorted({name.partition(".")[0] for name in sys.modules})
-
-    def _alive(self) -> AccountLife:
-        if self._life is None:
-            raise NotActivated(f"the actor of account {self.user_id!r} has not been activated")
-        return self._life
 
     def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self._runner.run(work)

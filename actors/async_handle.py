@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.calls import Call, EngineCalls, durable_bulk
-from actors.handle import RiskEngine, cause_of
+from actors.handle import REPEAT_EVERY_S, RiskEngine, cause_of, is_worth_repeating
 from actors.links import ActorLost
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig
-from engine.models import BulkCloseResult, CloseResult, GuardTrigger
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType
 from engine.requests import full_close, partial_close, triggered_close
 
 _T = TypeVar("_T")
@@ -157,6 +158,14 @@ class AsyncRiskEngine:
         )
         return await self._get(self.calls.close(request))
 
+    async def lock(self, user_id: str, reason: str) -> str:
+        """Make an account flat and keep it flat until it is released."""
+        return await self.submit(GuardTrigger(user_id, GuardType.OPERATOR, reason))
+
+    async def release(self, user_id: str, by: str = "operator") -> bool:
+        """Unlock an account; whether it was locked."""
+        return await self._get(self.calls.release(user_id, by))
+
     async def watch(self, user_ids: Sequence[str] | None = None) -> None:
         """Let the guards watch these accounts, or all."""
         await self._get(self.calls.watch(user_ids))
@@ -206,10 +215,16 @@ class AsyncRiskEngine:
         await self.shutdown()
 
     async def _get(self, call: Call[_T], timeout: float | None = None) -> _T:
-        try:
-            async with asyncio.timeout(timeout):
-                return call.read(await call.ref)
-        except RayTaskError as error:
-            raise cause_of(error) from None
-        except RayActorError as error:
-            raise ActorLost(str(error)) from error
+        lost_since: float | None = None
+        async with asyncio.timeout(timeout):
+            while True:
+                try:
+                    return call.read(await call.make())
+                except RayTaskError as error:
+                    raise cause_of(error) from None
+                except RayActorError as error:
+                    now = time.monotonic()
+                    lost_since = now if lost_since is None else lost_since
+                    if not is_worth_repeating(call, error, now - lost_since):
+                        raise ActorLost(str(error)) from error
+                await asyncio.sleep(REPEAT_EVERY_S)

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.chain import SealedRecord
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+)
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
@@ -60,6 +67,26 @@ class AuditActor:
     def open_episodes(self) -> tuple[OpenEpisode, ...]:
         """List episodes that were accepted and not finished."""
         return self._ledger.open_episodes()
+
+    def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
+        """Say which life of each owner is the newest."""
+        return self._ledger.newest_lives(owners)
+
+    def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return the answers that accounts have given in all their lives."""
+        return self._ledger.histories(user_ids)
+
+    def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
+        """Return an episode that ended."""
+        return self._ledger.finished_episode(episode_id)
+
+    def finished_names(self) -> tuple[str, ...]:
+        """Name the episodes that ended, as many of the last ones as are remembered."""
+        return self._ledger.finished_names()
+
+    def locks(self) -> tuple[AccountLock, ...]:
+        """List the accounts that are locked."""
+        return self._ledger.locks()
 
     def records(self, query: RecordQuery) -> list[AuditRecord]:
         """Read acknowledged records."""

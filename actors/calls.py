@@ -5,7 +5,10 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 import ray
 
@@ -17,9 +20,16 @@ from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
+from engine.bulk import sound_entries
 from engine.errors import RiskEngineError
-from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger
-from engine.requests import position_entries
+from engine.mandates import DirectClose
+from engine.models import (
+    BulkCloseResult,
+    CloseRequest,
+    CloseResult,
+    GuardTrigger,
+    PositionRef,
+)
 
 _T = TypeVar("_T")
 
@@ -30,10 +40,13 @@ class EngineNotFound(RiskEngineError, LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[_T]):
-    """A remote call under way, and how to read its answer."""
+    """A remote call that can be made, and how to read its answer."""
 
-    ref: ray.ObjectRef[Any]
+    make: Callable[[], ray.ObjectRef[Any]]
     read: Callable[[Any], _T]
+    may_repeat: bool = True
+    """Whether it may be made again when the actor was lost in mid-call: it has a name or a key,
+    so that it is done once whatever happens, or it changes nothing."""
 
 
 class EngineCalls:
@@ -66,30 +79,42 @@ class EngineCalls:
         for spec in specs:
             if not isinstance(spec, AccountSpec):
                 arguments.refuse("spec", spec, "it must be an AccountSpec")
-        return Call(self.supervisor.add_accounts.remote(list(specs)), list)
+        call = partial(self.supervisor.add_accounts.remote, list(specs))
+        return Call(call, list, may_repeat=False)
 
     def remove_account(self, user_id: str) -> Call[None]:
         """Let go of an account."""
-        return Call(self.supervisor.remove_account.remote(user_id), _nothing)
+        call = partial(self.supervisor.remove_account.remote, user_id)
+        return Call(call, _nothing, may_repeat=False)
 
     def accounts(self) -> Call[list[str]]:
         """Name the accounts."""
-        return Call(self.supervisor.accounts.remote(), list)
+        return Call(self.supervisor.accounts.remote, list)
 
     def submit(self, triggers: Sequence[GuardTrigger]) -> Call[list[str]]:
         """Open episodes."""
         for trigger in triggers:
             if not isinstance(trigger, GuardTrigger):
                 arguments.refuse("trigger", trigger, "it must be a GuardTrigger")
-        return Call(self.supervisor.submit.remote(list(triggers)), list)
+        return Call(partial(self.supervisor.submit.remote, list(triggers)), list)
 
     def reports(self, trigger_ids: Sequence[str]) -> Call[list[EpisodeReport]]:
         """Wait for episodes."""
-        return Call(self.supervisor.reports.remote(list(trigger_ids)), list)
+        return Call(partial(self.supervisor.reports.remote, list(trigger_ids)), list)
 
     def close(self, request: CloseRequest) -> Call[CloseResult]:
         """Close one position."""
-        return Call(self.supervisor.close.remote(request), durable_result)
+        mandate = DirectClose(
+            episode_id=str(uuid4()),
+            user_id=request.user_id,
+            reason=request.close_reason,
+            positions=(PositionRef(request.position_id, request.ticket),),
+            key=request.idempotency_key,
+            volume=request.volume,
+            close_price=request.close_price,
+            initiator=request.initiator,
+        )
+        return Call(partial(self.supervisor.close.remote, mandate), _only_result)
 
     def close_all(
         self,
@@ -98,61 +123,69 @@ class EngineCalls:
         positions: Sequence[Mapping[str, Any]] | None,
         key: str | None,
     ) -> Call[BulkCloseResult]:
-        """Close positions of an account."""
+        """Close positions of an account; an invalid entry is a failed result of its own."""
         arguments.nonempty_text("user_id", user_id)
         arguments.nonempty_text("close_reason", reason)
-        if key is not None:
-            arguments.nonempty_text("idempotency_key", key)
-        return Call(
-            self.supervisor.close_all.remote(user_id, reason, position_entries(positions), key),
-            durable_bulk,
-        )
+        refs, broken = sound_entries(positions, reason, datetime.now(UTC))
+        mandate = DirectClose(str(uuid4()), user_id, reason, refs, key, is_bulk=True)
+
+        def read(answer: tuple[bytes, bool]) -> BulkCloseResult:
+            bulk = durable_bulk(*answer)
+            return BulkCloseResult.of(reason, [*bulk.results, *broken])
+
+        return Call(partial(self.supervisor.close.remote, mandate), read)
+
+    def release(self, user_id: str, by: str) -> Call[bool]:
+        """Unlock an account."""
+        arguments.nonempty_text("user_id", user_id)
+        arguments.nonempty_text("by", by)
+        return Call(partial(self.supervisor.release.remote, user_id, by), bool)
 
     def watch(self, user_ids: Sequence[str] | None) -> Call[None]:
         """Let guards watch."""
-        return Call(self.supervisor.watch.remote(user_ids), _nothing)
+        return Call(partial(self.supervisor.watch.remote, user_ids), _nothing)
 
     def unwatch(self, user_ids: Sequence[str] | None) -> Call[None]:
         """Stop guards."""
-        return Call(self.supervisor.unwatch.remote(user_ids), _nothing)
+        return Call(partial(self.supervisor.unwatch.remote, user_ids), _nothing)
 
     def watched_out(self) -> Call[list[str]]:
         """Wait until no account is watched."""
-        return Call(self.supervisor.watched_out.remote(), list)
+        return Call(self.supervisor.watched_out.remote, list)
 
     def books(self, user_ids: Sequence[str]) -> Call[list[AccountBook]]:
         """Read the brokers' books."""
-        return Call(self.supervisor.books.remote(list(user_ids)), list)
+        return Call(partial(self.supervisor.books.remote, list(user_ids)), list)
 
     def status(self) -> Call[EngineStatus]:
         """Describe the engine."""
-        return Call(self.supervisor.status.remote(), _same)
+        return Call(self.supervisor.status.remote, _same)
 
     def records(self, query: RecordQuery) -> Call[list[AuditRecord]]:
         """Read the audit."""
         call = self.audit.records.options(concurrency_group=READING)
-        return Call(call.remote(query), list)
+        return Call(partial(call.remote, query), list)
 
     def count_records(self) -> Call[int]:
         """Count the audit."""
-        return Call(self.audit.count.options(concurrency_group=READING).remote(), int)
+        return Call(self.audit.count.options(concurrency_group=READING).remote, int)
 
     def verify_records(self) -> Call[str | None]:
         """Check the chains."""
-        return Call(self.audit.verify.options(concurrency_group=READING).remote(), _same)
+        return Call(self.audit.verify.options(concurrency_group=READING).remote, _same)
 
     def drain_audit(self, timeout_s: float) -> Call[bool]:
         """Wait for the store."""
         call = self.audit.drain.options(concurrency_group=READING)
-        return Call(call.remote(timeout_s), bool)
+        return Call(partial(call.remote, timeout_s), bool)
 
     def stop_supervisor(self) -> Call[None]:
         """End cleanly."""
-        return Call(self.supervisor.shutdown.remote(), _nothing)
+        return Call(self.supervisor.shutdown.remote, _nothing)
 
     def close_audit(self) -> Call[None]:
         """Close journal and store."""
-        return Call(self.audit.close.remote(), _nothing)
+        return Call(self.audit.close.remote, _nothing)
 
     def end_actors(self) -> None:
         """End the actors that are left, and forget the engine."""
@@ -171,10 +204,9 @@ def _same(value: Any) -> Any:
     return value
 
 
-def durable_result(data: bytes, durable: bool = True) -> CloseResult:
-    """Unpickle a result whose record is on disk."""
-    result: CloseResult = pickle.loads(data)
-    return replace(result, durable=durable and bool(result.close_id))
+def _only_result(answer: tuple[bytes, bool]) -> CloseResult:
+    (result,) = durable_bulk(*answer).results
+    return result
 
 
 def durable_bulk(data: bytes, durable: bool = True) -> BulkCloseResult:

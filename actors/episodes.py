@@ -1,93 +1,79 @@
-"""Episodes: what each trigger has caused, from accepted to its end. None ends unsaid."""
+"""Episodes: mandates are accepted, handed to their accounts, and seen through to their end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-from actors.links import ActorLost, NotActivated
+from actors.episode import Episode, locks_account, refuse_conflict, report_of
+from actors.links import ActorLost, AuditLink
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
-from audit.chain import ChainWriter
-from audit.events import episode_finished, trigger_accepted
-from engine.clock import Clock, to_wall_us
-from engine.errors import IdempotencyConflict, RiskEngineError
-from engine.models import BulkCloseResult, GuardTrigger
+from audit.chain import ChainWriter, SealedRecord
+from audit.events import account_locked, close_accepted, mandate_of, trigger_accepted
+from audit.records import AuditRecord, record_of
+from engine.clock import Clock
+from engine.config import EngineConfig
+from engine.errors import RiskEngineError
+from engine.mandates import DirectClose, Mandate, episode_id_of
 
 _log = logging.getLogger(__name__)
-
-MOST_LIVES = 5
-"""Lives of an account's actor that one episode may use up before it is given up as residual."""
-
-LONGEST_REVIVAL_S = 60.0
-"""How long an account's actor may stay unreachable before an episode is given up as residual."""
 
 MOST_REMEMBERED = 100_000
 """Finished episodes whose results are kept in memory; the audit has all."""
 
+MOST_LIVES = 1_000
+"""Lives of an account's actor that one episode may use up before it is given up as residual."""
 
-@dataclass(slots=True)
-class _Episode:
-    trigger: GuardTrigger
-    accepted_us: int
-    state: EpisodeState = EpisodeState.ACCEPTED
-    reply: CloseReply | None = None
-    durable: bool = False
-    journaled: bool = False
-    durable_us: int | None = None
-    error: str | None = None
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
+FIRST_REVIVAL_PAUSE_S = 0.1
+LONGEST_REVIVAL_PAUSE_S = 5.0
+"""Between two tries to reach an account whose actor was lost."""
 
-    def report(self) -> EpisodeReport:
-        nothing = BulkCloseResult.of(self.trigger.reason, ())
-        reply = self.reply or CloseReply(pickle.dumps(nothing), (), error=self.error)
-        return EpisodeReport(
-            trigger_id=self.trigger.trigger_id,
-            user_id=self.trigger.user_id,
-            state=self.state,
-            results=reply.results,
-            durable=self.durable,
-            triggered_us=to_wall_us(self.trigger.triggered_at),
-            accepted_us=self.accepted_us,
-            first_sent_us=reply.first_sent_us,
-            last_answered_us=reply.last_answered_us,
-            durable_us=self.durable_us,
-            closed=reply.closed,
-            failed=reply.failed,
-            error=self.error or reply.error,
-        )
+FIRST_SESSION_PAUSE_S = 5.0
+LONGEST_SESSION_PAUSE_S = 60.0
+"""Between two looks at a market that is closed, where the broker does not say when it opens."""
 
 
 class Episodes:
-    """Accepts triggers, hands them to their accounts, keeps what became of them.
+    """Accepts mandates, hands them to their accounts, keeps what became of them.
 
     Accounts are served side by side: no one waits for another's.
+
+    Args:
+        roster: the accounts.
+        outbox: puts records on disk.
+        audit: knows the episodes of earlier lives.
+        chain: of the supervisor's stream.
+        clock: time.
+        config: waits and budgets.
+        on_end: hears of every end.
     """
 
     def __init__(
         self,
         roster: Roster,
         outbox: AuditOutbox,
+        audit: AuditLink,
         chain: ChainWriter,
         clock: Clock,
-        *,
-        journal_wait_s: float,
-        on_end: Callable[[EpisodeReport], None],
+        config: EngineConfig,
+        on_end: Callable[[Episode], None],
     ) -> None:
-        """Start without episodes; ``on_end`` hears of every end."""
+        """Start without episodes."""
         self._roster = roster
         self._outbox = outbox
+        self._audit = audit
         self._chain = chain
         self._clock = clock
-        self._journal_wait_s = journal_wait_s
+        self._config = config
         self._on_end = on_end
-        self._episodes: OrderedDict[str, _Episode] = OrderedDict()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._episodes: OrderedDict[str, Episode] = OrderedDict()
+        self._earlier: frozenset[str] = frozenset()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._keeping: set[asyncio.Task[bool]] = set()
         self.finished = 0
         self.positions_closed = 0
 
@@ -96,168 +82,243 @@ class Episodes:
         """Episodes that have not ended."""
         return len(self._tasks)
 
-    def open_on(self, user_id: str) -> int:
-        """Count an account's episodes that have not ended."""
-        return sum(
-            1
-            for e in self._episodes.values()
-            if e.trigger.user_id == user_id and not e.state.is_final
-        )
+    def open_on(self, user_id: str) -> list[str]:
+        """Name an account's episodes that have not ended, oldest first."""
+        return [name for name in self._tasks if self._episodes[name].mandate.user_id == user_id]
 
-    async def submit(self, triggers: Sequence[GuardTrigger]) -> list[str]:
-        """Open an episode for each trigger; returns when all triggers are on disk.
+    def waiting_positions(self, user_id: str) -> int | None:
+        """Count the positions that wait for their market; ``None`` while an episode is at work."""
+        most = 0
+        for name in self.open_on(user_id):
+            episode = self._episodes[name]
+            if episode.state is not EpisodeState.WAITING or episode.reply is None:
+                return None
+            most = max(most, episode.reply.waiting)
+        return most
 
-        A trigger_id that is known opens nothing: it names the episode that it opened before.
+    def is_of_this_life(self, name: str) -> bool:
+        """Whether an episode was opened or taken up by this life of the supervisor."""
+        return name in self._episodes
+
+    def knows(self, name: str) -> bool:
+        """Whether a name has named an episode, in this life or an earlier one."""
+        return name in self._episodes or name in self._earlier
+
+    def know(self, finished: Sequence[str]) -> None:
+        """Take note of the names of episodes that ended in earlier lives."""
+        self._earlier = frozenset(finished)
+
+    async def submit(self, mandates: Sequence[Mandate], *, is_locked: bool = False) -> list[str]:
+        """Open an episode for each mandate; returns when all are on disk.
+
+        A name that is known opens nothing: it names the episode that it opened before.
+
+        Args:
+            mandates: checked.
+            is_locked: whether the accounts are locked already, so that none is locked anew.
 
         Raises:
             UnknownAccount: one of them is for an account that is not there; none was taken.
-            IdempotencyConflict: a known trigger_id came with another account or scope.
+            IdempotencyConflict: a known name came with another account or scope.
         """
-        first: dict[str, GuardTrigger] = {}
-        for trigger in triggers:
-            _refuse_conflict(first.setdefault(trigger.trigger_id, trigger), trigger)
-        fresh = [t for t in first.values() if not self._is_known(t)]
-        for trigger in fresh:
-            self._roster[trigger.user_id]
+        first: dict[str, Mandate] = {}
+        for mandate in mandates:
+            refuse_conflict(first.setdefault(episode_id_of(mandate), mandate), mandate)
+        fresh = [m for name, m in first.items() if not await self._is_known(name, m)]
+        for mandate in fresh:
+            self._roster[mandate.user_id]
         now = self._clock.wall_us()
-        records = [self._chain.seal(trigger_accepted(t, occurred_at=now)) for t in fresh]
-        written = asyncio.ensure_future(self._outbox.append(records))
-        for trigger in fresh:
-            self._start(trigger, now, written)
+        records: list[SealedRecord] = []
+        for mandate in fresh:
+            records.append(self._chain.seal(_accepted(mandate, now)))
+            if locks_account(mandate) and not is_locked:
+                lock = account_locked(mandate.user_id, episode_id_of(mandate), occurred_at=now)
+                records.append(self._chain.seal(lock))
+        written = self._outbox.hand_in(records)
+        for mandate in fresh:
+            self._start(Episode(mandate, now), written)
         await asyncio.shield(written)
-        return [t.trigger_id for t in triggers]
+        return [episode_id_of(mandate) for mandate in mandates]
 
-    def resume(self, trigger: GuardTrigger, accepted_us: int) -> None:
+    def resume(self, mandate: Mandate, accepted_us: int) -> None:
         """Go on with an episode that an earlier life of the supervisor has accepted."""
-        if trigger.trigger_id not in self._episodes:
+        if episode_id_of(mandate) not in self._episodes:
             written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             written.set_result(None)
-            self._start(trigger, accepted_us, written)
+            self._start(Episode(mandate, accepted_us), written)
 
-    async def reports(self, trigger_ids: Sequence[str]) -> list[EpisodeReport]:
+    async def reports(self, names: Sequence[str]) -> list[EpisodeReport]:
         """Wait until these episodes have ended and return what became of them.
 
         Raises:
-            KeyError: no such episode in this life of the supervisor.
+            KeyError: no such episode.
         """
-        episodes = [self._episode(trigger_id) for trigger_id in trigger_ids]
-        for episode in episodes:
-            await episode.ended.wait()
-        return [episode.report() for episode in episodes]
+        reports = []
+        for name in names:
+            episode = self._episodes.get(name)
+            if episode is None:
+                reports.append(await self._earlier_report(name))
+            else:
+                await episode.ended.wait()
+                reports.append(episode.report())
+        return reports
 
-    async def quiet(self) -> None:
-        """Wait until no episode is open."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+    async def ended(self, name: str) -> Episode:
+        """Wait until an episode of this life has ended, and return it.
 
-    def _episode(self, trigger_id: str) -> _Episode:
-        episode = self._episodes.get(trigger_id)
-        if episode is None:
-            raise KeyError(f"trigger_id={trigger_id!r} names no episode that is kept in memory")
+        Raises:
+            KeyError: no such episode in this life.
+        """
+        episode = self._episodes[name]
+        await episode.ended.wait()
         return episode
 
-    def _is_known(self, trigger: GuardTrigger) -> bool:
-        known = self._episodes.get(trigger.trigger_id)
-        if known is None:
+    async def quiet(self) -> None:
+        """Wait until no episode is open, but for those that wait for their markets."""
+        while busy := [
+            task
+            for name, task in self._tasks.items()
+            if self._episodes[name].state is not EpisodeState.WAITING
+        ]:
+            await asyncio.wait(busy, timeout=1.0)
+
+    async def _earlier_report(self, name: str) -> EpisodeReport:
+        finished = await self._audit.finished_episode(name)
+        if finished is None:
+            raise KeyError(f"trigger_id={name!r} names no episode of this engine")
+        return report_of(finished)
+
+    async def _is_known(self, name: str, mandate: Mandate) -> bool:
+        known = self._episodes.get(name)
+        if known is not None:
+            refuse_conflict(known.mandate, mandate)
+            return True
+        if name not in self._earlier:
             return False
-        _refuse_conflict(known.trigger, trigger)
+        earlier = await self._audit.finished_episode(name)
+        if earlier is not None:
+            refuse_conflict(mandate_of(record_of(earlier.accepted)), mandate)
         return True
 
-    def _start(self, trigger: GuardTrigger, now: int, written: asyncio.Future[None]) -> None:
-        episode = _Episode(trigger, now)
-        self._episodes[trigger.trigger_id] = episode
+    def _start(self, episode: Episode, written: asyncio.Future[None]) -> None:
+        self._episodes[episode.id] = episode
         task = asyncio.create_task(self._run(episode, written))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[episode.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(episode.id, None))
 
-    async def _run(self, episode: _Episode, written: asyncio.Future[None]) -> None:
+    async def _run(self, episode: Episode, written: asyncio.Future[None]) -> None:
         try:
             await self._await_journal(episode, written)
-            episode.state = EpisodeState.CLOSING
-            await self._liquidate(episode)
+            await self._close_until_final(episode)
         except Exception as error:  # noqa: BLE001  # an episode never ends unsaid, whatever broke
-            _log.exception("episode %s failed", episode.trigger.trigger_id)
+            _log.exception("episode %s failed", episode.id)
             episode.error = f"{type(error).__name__}: {error}"
         await self._end(episode)
 
-    async def _await_journal(self, episode: _Episode, written: asyncio.Future[None]) -> None:
-        """Wait for the trigger's entry on disk, but closing never waits long for bookkeeping."""
-        done, _ = await asyncio.wait({written}, timeout=self._journal_wait_s)
+    async def _await_journal(self, episode: Episode, written: asyncio.Future[None]) -> None:
+        """Wait for the mandate's entry on disk, but closing never waits long for bookkeeping."""
+        done, _ = await asyncio.wait({written}, timeout=self._config.journal_wait_s)
         episode.journaled = bool(done) and written.exception() is None
         if not episode.journaled:
-            _log.error(
-                "episode %s goes ahead before its trigger is on disk (waited %s s)",
-                episode.trigger.trigger_id,
-                self._journal_wait_s,
+            self._outbox.alarm(
+                f"episode {episode.id} goes ahead before its trigger is on disk "
+                f"(waited {self._config.journal_wait_s} s)"
             )
 
-    async def _liquidate(self, episode: _Episode) -> None:
-        user_id = episode.trigger.user_id
-        lives: set[int] = set()
-        lost_since: float | None = None
+    async def _close_until_final(self, episode: Episode) -> None:
+        looks = 0
         while True:
-            entry = self._roster[user_id]
-            incarnation = entry.incarnation
-            try:
-                episode.reply = await entry.link.liquidate(episode.trigger)
+            episode.state = EpisodeState.CLOSING
+            reply = await self._answered(episode)
+            episode.reply = reply
+            episode.error = reply.error
+            if not reply.waiting or reply.error:
                 return
-            except (ActorLost, NotActivated) as error:
-                episode.error = str(error)
-            lives.add(incarnation)
-            now = self._clock.monotonic()
-            lost_since = now if lost_since is None else lost_since
-            if len(lives) > MOST_LIVES or now - lost_since > LONGEST_REVIVAL_S:
-                raise ActorLost(
-                    f"{len(lives)} lives of account {user_id!r} were lost in "
-                    f"{now - lost_since:.0f} s: {episode.error}"
-                )
-            if await self._revived(user_id, incarnation):
-                lost_since = None
+            looks += 1
+            await self._await_session(episode, reply, looks)
 
-    async def _revived(self, user_id: str, incarnation: int) -> bool:
-        """Give the account a new life; ``False`` if that failed and should be tried again."""
+    async def _answered(self, episode: Episode) -> CloseReply:
+        """Get the account's answer, through as many of its lives as it takes.
+
+        Raises:
+            ActorLost: it could not be reached for longer than the episode's budget.
+        """
+        user_id = episode.mandate.user_id
+        lives = failures = 0
+        unreached_since: float | None = None
+        while True:
+            try:
+                return await self._roster.call(
+                    user_id,
+                    lambda link, term: link.close(term, episode.mandate, episode.accepted_us),
+                )
+            except ActorLost as error:
+                episode.error = str(error)
+            try:
+                await self._roster.revive(user_id)
+            except (RiskEngineError, ValueError, TimeoutError) as trouble:
+                episode.error = f"{type(trouble).__name__}: {trouble}"
+                _log.error("account %s could not be re-armed: %s", user_id, trouble)
+            else:
+                lives, failures, unreached_since = lives + 1, 0, None
+                if lives > MOST_LIVES:
+                    raise ActorLost(
+                        f"{lives} lives of account {user_id!r} were lost in one episode"
+                    )
+                continue
+            now = self._clock.monotonic()
+            unreached_since = now if unreached_since is None else unreached_since
+            if now - unreached_since > self._config.episode_budget_s:
+                raise ActorLost(
+                    f"account {user_id!r} could not be reached for "
+                    f"{self._config.episode_budget_s:g} s: {episode.error}"
+                )
+            failures += 1
+            pause = FIRST_REVIVAL_PAUSE_S * 2.0 ** min(failures - 1, 10)
+            await self._clock.sleep(min(pause, LONGEST_REVIVAL_PAUSE_S))
+
+    async def _await_session(self, episode: Episode, reply: CloseReply, looks: int) -> None:
+        """Wait for the market to open: as long as the broker says, or for the next look."""
+        wait_s = reply.opens_in_s
+        if wait_s is None:
+            growing_s = FIRST_SESSION_PAUSE_S * 2.0 ** min(looks - 1, 10)
+            wait_s = min(growing_s, LONGEST_SESSION_PAUSE_S)
+        episode.state = EpisodeState.WAITING
+        episode.waiting_until_us = self._clock.wall_us() + round(wait_s * 1e6)
+        keeping = asyncio.create_task(self._keep(episode, reply.records))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        end = self._clock.monotonic() + wait_s
+        while self._clock.monotonic() < end and episode.waiting_until_us is not None:
+            await self._clock.sleep(min(1.0, max(0.0, end - self._clock.monotonic())))
+        episode.waiting_until_us = None
+
+    async def _keep(self, episode: Episode, records: Sequence[SealedRecord]) -> bool:
         try:
-            await self._roster.rearm(user_id, incarnation)
-        except (RiskEngineError, ValueError) as trouble:
-            _log.error("account %s could not be re-armed: %s", user_id, trouble)
-            await self._clock.sleep(1.0)
+            await self._outbox.append(records)
+        except (RiskEngineError, OSError) as error:
+            _log.error("records of episode %s: %s", episode.id, error)
             return False
         return True
 
-    async def _end(self, episode: _Episode) -> None:
+    async def _end(self, episode: Episode) -> None:
         reply = episode.reply
-        if reply is not None:
-            episode.error = reply.error
-        residual = 1 if reply is None or reply.error else (reply.still_open or reply.failed)
-        state = EpisodeState.RESIDUAL if residual else EpisodeState.FLAT
-        closed = reply.closed if reply else 0
-        record = self._chain.seal(
-            episode_finished(
-                episode.trigger.trigger_id,
-                episode.trigger.user_id,
-                occurred_at=self._clock.wall_us(),
-                closed=closed,
-                residual=residual,
-                description=episode.error or "",
-                details={
-                    "accepted_us": episode.accepted_us,
-                    "first_sent_us": reply.first_sent_us if reply else None,
-                    "last_answered_us": reply.last_answered_us if reply else None,
-                    "trigger_journaled_first": episode.journaled,
-                },
+        state = EpisodeState.RESIDUAL if episode.residual else EpisodeState.FLAT
+        if state is EpisodeState.RESIDUAL:
+            self._outbox.alarm(
+                f"episode {episode.id} of {episode.mandate.user_id} ended with "
+                f"{episode.residual} positions that are not surely closed: {episode.error or ''}"
             )
-        )
-        try:
-            await self._outbox.append([*(reply.records if reply else ()), record])
-            episode.durable = True
+        end = self._chain.seal(episode.finished_record(self._clock.wall_us()))
+        records = (*(reply.records if reply else ()), end)
+        episode.durable = await self._keep(episode, records)
+        if episode.durable:
             episode.durable_us = self._clock.wall_us()
-        except (RiskEngineError, OSError) as error:
-            _log.error("records of episode %s: %s", episode.trigger.trigger_id, error)
         episode.state = state
         self.finished += 1
-        self.positions_closed += closed
-        self._on_end(episode.report())
+        self.positions_closed += reply.closed if reply else 0
         episode.ended.set()
+        self._on_end(episode)
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -266,12 +327,10 @@ class Episodes:
             if not self._episodes[oldest].state.is_final:
                 return
             del self._episodes[oldest]
+            self._earlier |= {oldest}
 
 
-def _refuse_conflict(known: GuardTrigger, trigger: GuardTrigger) -> None:
-    if (known.user_id, known.positions) != (trigger.user_id, trigger.positions):
-        raise IdempotencyConflict(
-            f"trigger_id={trigger.trigger_id!r} is used for account {known.user_id!r} and for "
-            f"account {trigger.user_id!r} or another scope; nothing was done: use a new "
-            "trigger_id for a new trigger"
-        )
+def _accepted(mandate: Mandate, now: int) -> AuditRecord:
+    if isinstance(mandate, DirectClose):
+        return close_accepted(mandate, occurred_at=now)
+    return trigger_accepted(mandate, occurred_at=now)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayTaskError
 
 from actors import placement
 from actors.audit_process import AuditProcess
@@ -23,10 +24,21 @@ from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig
 from engine.errors import RiskEngineError
-from engine.models import BulkCloseResult, CloseResult, GuardTrigger
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType
 from engine.requests import full_close, partial_close, triggered_close
 
 _T = TypeVar("_T")
+
+REPEAT_EVERY_S = 0.2
+REPEAT_FOR_S = 60.0
+"""How long a call is repeated while its actor is being started again (2 s were seen)."""
+
+
+def is_worth_repeating(call: Call[Any], error: RayActorError, lost_for_s: float) -> bool:
+    """Whether to make a call again whose actor was lost: it will be back, and nothing is done
+    twice."""
+    is_gone = isinstance(error, ActorDiedError)
+    return call.may_repeat and not is_gone and lost_for_s < REPEAT_FOR_S
 
 
 class EngineClosed(RiskEngineError):
@@ -42,8 +54,9 @@ class RiskEngine:
 
     >>> engine = RiskEngine.start(EngineConfig(data_dir="risk-data"))  # doctest: +SKIP
 
-    Every call raises :class:`actors.links.ActorLost` when the supervisor was lost in mid-call:
-    its outcome is unknown then, and repeating it with the same key is safe.
+    A call whose actor is lost in mid-call is made again by itself, by its name or key, until the
+    actor is back: nothing is done twice. Only adding and removing accounts is not; such a call,
+    and any other after a minute, raises :class:`actors.links.ActorLost`: its outcome is unknown.
     """
 
     def __init__(self, calls: EngineCalls, *, owns_ray: bool) -> None:
@@ -151,6 +164,7 @@ class RiskEngine:
         Raises:
             UnknownAccount: no such account.
             IdempotencyConflict: the trigger_id was used for another account or scope.
+            TriggerRefused: it is malformed, stale or from the future; that is on record.
         """
         return self._get(self.calls.submit([trigger]))[0]
 
@@ -185,11 +199,10 @@ class RiskEngine:
         idempotency_key: str | None = None,
     ) -> CloseResult:
         """Close one position; see :meth:`engine.closer.PositionCloser.close_position`."""
-        return self._get(
-            self.calls.close(
-                full_close(position_id, ticket, user_id, close_reason, close_price, idempotency_key)
-            )
+        request = full_close(
+            position_id, ticket, user_id, close_reason, close_price, idempotency_key
         )
+        return self._get(self.calls.close(request))
 
     def close_partial(
         self,
@@ -203,19 +216,10 @@ class RiskEngine:
         idempotency_key: str | None = None,
     ) -> CloseResult:
         """Close a part; see :meth:`engine.closer.PositionCloser.close_partial`."""
-        return self._get(
-            self.calls.close(
-                partial_close(
-                    position_id,
-                    ticket,
-                    user_id,
-                    volume,
-                    close_reason,
-                    close_price,
-                    idempotency_key,
-                )
-            )
+        request = partial_close(
+            position_id, ticket, user_id, volume, close_reason, close_price, idempotency_key
         )
+        return self._get(self.calls.close(request))
 
     def close_all_positions(
         self,
@@ -239,18 +243,38 @@ class RiskEngine:
         idempotency_key: str | None = None,
     ) -> CloseResult:
         """Close for a guard; see ``PositionCloser.close_position_if_triggered``."""
-        return self._get(
-            self.calls.close(
-                triggered_close(
-                    position_id,
-                    trigger_reason,
-                    guard_type,
-                    user_id,
-                    position_data,
-                    idempotency_key,
-                )
-            )
+        request = triggered_close(
+            position_id, trigger_reason, guard_type, user_id, position_data, idempotency_key
         )
+        return self._get(self.calls.close(request))
+
+    def lock(self, user_id: str, reason: str) -> str:
+        """Make an account flat and keep it flat until it is released, as a critical trigger does.
+
+        Returns:
+            The id of the episode that makes it flat; see :meth:`result`.
+
+        Raises:
+            UnknownAccount: no such account.
+        """
+        return self.submit(GuardTrigger(user_id, GuardType.OPERATOR, reason))
+
+    def release(self, user_id: str, by: str = "operator") -> bool:
+        """Unlock an account: from here on, what is opened there stays open.
+
+        Its guards watch again if they did before it was locked.
+
+        Args:
+            user_id: the account.
+            by: who releases it, for the record.
+
+        Returns:
+            Whether it was locked.
+
+        Raises:
+            UnknownAccount: no such account.
+        """
+        return self._get(self.calls.release(user_id, by))
 
     def watch(self, user_ids: Sequence[str] | None = None) -> None:
         """Let the guards watch these accounts, or all; what trips is liquidated."""
@@ -321,14 +345,22 @@ class RiskEngine:
         self.shutdown()
 
     def _get(self, call: Call[_T], timeout: float | None = None) -> _T:
-        try:
-            return call.read(ray.get(call.ref, timeout=timeout))
-        except GetTimeoutError:
-            raise TimeoutError(f"no answer within {timeout} s; the engine goes on") from None
-        except RayTaskError as error:
-            raise cause_of(error) from None
-        except RayActorError as error:
-            raise ActorLost(str(error)) from error
+        give_up = None if timeout is None else time.monotonic() + timeout
+        lost_since: float | None = None
+        while True:
+            left = None if give_up is None else max(0.0, give_up - time.monotonic())
+            try:
+                return call.read(ray.get(call.make(), timeout=left))
+            except GetTimeoutError:
+                raise TimeoutError(f"no answer within {timeout} s; the engine goes on") from None
+            except RayTaskError as error:
+                raise cause_of(error) from None
+            except RayActorError as error:
+                now = time.monotonic()
+                lost_since = now if lost_since is None else lost_since
+                if not is_worth_repeating(call, error, now - lost_since):
+                    raise ActorLost(str(error)) from error
+            time.sleep(REPEAT_EVERY_S if left is None else min(REPEAT_EVERY_S, left))
 
 
 def _start_actors(config: EngineConfig) -> EngineCalls:

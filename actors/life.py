@@ -5,28 +5,46 @@ The account actor runs it in a process of its own; a host may run many in one.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import pickle
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from actors.messages import AccountBook, Activated, Activation, CloseReply, WatchReply
-from actors.recording import RecordKeeper, Ship
+from actors.links import EngineSide, NotActivated
+from actors.mandated import carry_out
+from actors.messages import (
+    AccountBook,
+    Activated,
+    Activation,
+    CloseReply,
+    Exposure,
+    LifeSign,
+    Term,
+    WatchReply,
+)
+from actors.recording import RecordKeeper
 from audit.chain import ChainWriter, SealedRecord
-from audit.events import guard_alert, plain_event
+from audit.events import guard_alert, pending_cancelled, plain_event
 from audit.records import EventType
-from engine.brokers.port import Broker, MarketFeed
-from engine.clock import Clock
-from engine.closer import close_bulk, liquidate
+from audit.replay import remembered
+from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed, PendingOrder
+from engine.clock import Clock, to_wall_us
 from engine.closing import AccountCloser
-from engine.errors import BrokerError
+from engine.errors import BrokerError, IdempotencyConflict, RiskEngineError
 from engine.guards.drawdown import DrawdownGuard
 from engine.guards.market import MarketGuard
-from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, GuardType
+from engine.lease import Lease
+from engine.mandates import DirectClose, Mandate, episode_id_of
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType, Severity
+from engine.pace import Pace
+from engine.patience import Patience
+from engine.pending import cancel_pending
 from engine.watch import AccountWatch, Look
 
-FAR_FUTURE_MS = 4_102_444_800_000
-"""2100-01-01, after any deal."""
+_log = logging.getLogger(__name__)
 
 
 class AccountLife:
@@ -37,7 +55,8 @@ class AccountLife:
         broker: connected by :meth:`begin`.
         activation: everything else that this life works with.
         clock: time.
-        ship: sends records to the audit ahead of the reply.
+        side: the engine around it.
+        process: identity of the process that it lives in.
     """
 
     def __init__(
@@ -46,14 +65,22 @@ class AccountLife:
         broker: Broker,
         activation: Activation,
         clock: Clock,
-        ship: Ship | None,
+        side: EngineSide,
+        process: str,
     ) -> None:
         """Set up; see :meth:`begin`."""
         opened, guards = activation.opened, activation.guards
         self.user_id = user_id
+        self.incarnation = opened.incarnation
         self._activation = activation
         self._clock = clock
+        self._side = side
+        self._process = process
+        self._server = ""
         self._feed = broker if isinstance(broker, MarketFeed) else None
+        self._lease = Lease(clock, activation.lease_s, self._renew)
+        self._pace = Pace(clock)
+        self._pace.set_share(activation.orders_per_s)
         self._keeper = RecordKeeper(
             user_id,
             ChainWriter(
@@ -63,18 +90,32 @@ class AccountLife:
                 config_hash=activation.config_hash,
             ),
             clock,
-            ship,
+            side.ship,
+            superseded=self._superseded,
+            most_held=activation.most_held,
         )
+        # Jitter only: seeded by the account so that accounts differ and runs do not.
+        random = Random(f"{user_id}/{opened.incarnation}")
         self._closer = AccountCloser(
             user_id,
             broker,
             clock=clock,
-            # Jitter only: seeded by the account so that accounts differ and runs do not.
-            random=Random(f"{user_id}/{opened.incarnation}"),
+            random=random,
             policy=activation.policy,
             ledger=self._keeper,
+            permit=self._lease,
+            pace=self._pace,
+            before_first_order=self._learn_late_answers,
         )
+        self._closer.remember(remembered(activation.history))
+        if not activation.history.is_complete:
+            _log.error(
+                "account %s begins without its older answers: the audit store cannot be read; "
+                "what is closed is still seen at the broker",
+                user_id,
+            )
         self._broker = self._closer.broker
+        self._patience = Patience(clock, random, first_s=0.1, longest_s=2.0)
         self._watch = AccountWatch(
             user_id,
             self._broker,
@@ -89,66 +130,170 @@ class AccountLife:
         Raises:
             BrokerError: the broker cannot be reached or leads to another account.
         """
+        opened = self._activation.opened
         account = await self._broker.connect()
+        self._server = account.server
         positions = await self._broker.positions()
-        waits = self._activation.wait_for_predecessor
-        self._record(EventType.STREAM_OPENED, {"wait_for_predecessor": waits})
-        if waits:
-            self._closer.wait_for_predecessor()
+        wait_s = self._predecessor_may_act_s()
+        self._record(
+            EventType.STREAM_OPENED, {"process": self._process, "waits_for_predecessor_s": wait_s}
+        )
+        if not opened.predecessor_ended_cleanly:
+            self._closer.wait_for_predecessor(wait_s)
         return Activated(
             self.user_id,
             account.login,
+            account.server,
             account.currency,
             len(positions),
             pid,
             self._keeper.take(),
+            self._clock.monotonic(),
+            self._process,
         )
 
-    async def liquidate(self, trigger: GuardTrigger) -> CloseReply:
-        """Close what a trigger covers; an unreadable broker is an error in the reply."""
-        work = liquidate(self._closer, trigger, self._clock)
-        return await self._bulk(work, trigger.reason, whole=trigger.positions is None)
+    def _predecessor_may_act_s(self) -> float:
+        """Return for how long a request of the life before may still act.
 
-    async def close_all(
-        self, reason: str, positions: Sequence[Mapping[str, Any]] | None, key: str | None
-    ) -> CloseReply:
-        """Close given positions, or all that are open."""
-        work = close_bulk(
-            self._closer,
-            positions,
-            close_reason=reason,
-            key=key,
-            initiator=GuardType.OPERATOR.value,
-            clock=self._clock,
+        One settle window, counted from that life's proven end, else from its lease's.
+        """
+        opened = self._activation.opened
+        if opened.predecessor_ended_cleanly:
+            return 0.0
+        before = opened.predecessor_process
+        # In this very process it is over: calls are served one at a time.
+        is_over = before is not None and (before == self._process or self._side.is_dead(before))
+        lease_left_s = 0.0 if is_over else self._activation.lease_left_s
+        return self._activation.policy.settle_window_s + lease_left_s
+
+    def sign(self) -> LifeSign:
+        """Say which life this is, and ask for the lease with it."""
+        return LifeSign(
+            self.incarnation,
+            self._activation.config_hash,
+            self._clock.monotonic(),
+            self._server,
+            self._process,
         )
-        return await self._bulk(work, reason, whole=False)
 
-    async def close(self, request: CloseRequest) -> CloseReply:
-        """Close one position.
+    @property
+    def is_superseded(self) -> bool:
+        """Whether a newer life of the account is known to have begun."""
+        return self._lease.is_revoked
+
+    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+        """Close what a mandate covers; an unreadable broker is an error in the reply.
 
         Raises:
-            IdempotencyConflict: the key was used for another ticket or volume.
-            ValueError: the position_id names another position already.
+            NotActivated: another life is meant.
+            LeaseLost: this life may not send any more.
         """
+        self._take(term)
         self._keeper.begin()
-        result = await self._closer.close(request)
-        return self._reply(result, closed=int(result.success), failed=int(not result.success))
+        async with self._keeping_lease():
+            try:
+                await self._cancel_pending_first(mandate)
+                done = await carry_out(mandate, self._closer, accepted_us, self._clock)
+                left = await self._still_open(mandate)
+            except BrokerError as error:
+                nothing = BulkCloseResult.of("", ())
+                return self._reply(nothing, error=f"{type(error).__name__}: {error}")
+            except (IdempotencyConflict, ValueError) as error:
+                if not isinstance(mandate, DirectClose):
+                    raise
+                return self._reply(BulkCloseResult.of("", ()), error=str(error), refusal=error)
+        waits = [market.opens_in_s for market in done.waiting if market.opens_in_s is not None]
+        return self._reply(
+            done.results,
+            closed=done.results.successful_closes,
+            failed=done.results.failed_closes,
+            waiting=len(done.waiting),
+            opens_in_s=min(waits) if waits else None,
+            still_open=left,
+            closes=tuple(result.close_id for result in done.results.results),
+            refused=tuple(_written(r) for r in done.results.results if not r.close_id),
+        )
 
-    async def watch(self, slice_s: float) -> WatchReply:
-        """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work."""
+    async def _cancel_pending_first(self, mandate: Mandate) -> None:
+        """Before an account is made flat, nothing may open a position any more."""
+        if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
+            return
+        policy = self._activation.policy
+        if mandate.severity is not Severity.CRITICAL or not policy.sends_orders:
+            return
+        if not policy.allow_live and (await self._broker.account()).is_real:
+            return  # nothing is sent; every close says so
+        report = await cancel_pending(
+            self._broker,
+            self._lease,
+            self._patience,
+            within_s=policy.deal_lag_s,
+            pace=self._pace,
+        )
+        for order in report.cancelled:
+            self._note_pending(order, mandate, "")
+        for order, why in report.left:
+            self._note_pending(order, mandate, why)
+        if report.unread is not None:
+            _log.error("pending orders of %s could not be read: %s", self.user_id, report.unread)
+
+    def _note_pending(self, order: PendingOrder, mandate: Mandate, why: str) -> None:
+        self._keeper.keep(
+            pending_cancelled(
+                self.user_id,
+                order,
+                trigger_id=episode_id_of(mandate),
+                occurred_at=self._clock.wall_us(),
+                trouble=why,
+            )
+        )
+
+    async def _still_open(self, mandate: Mandate) -> int | None:
+        if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
+            return None
+        return len(await self._broker.positions())
+
+    async def exposure(self, term: Term) -> Exposure:
+        """Count what is open.
+
+        Raises:
+            NotActivated: another life is meant.
+            BrokerError: the broker cannot be read.
+        """
+        self._take(term)
+        positions = await self._broker.positions()
+        pending = await self._broker.pending_orders()
+        return Exposure(len(positions), len(pending), self._clock.monotonic())
+
+    async def watch(self, term: Term, slice_s: float) -> WatchReply:
+        """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work.
+
+        Raises:
+            NotActivated: another life is meant.
+        """
+        self._take(term)
         end = self._clock.monotonic() + slice_s
         next_in_s: float | None = self._activation.poll_interval_s
         while True:
             if self._feed is not None:
                 next_in_s = self._feed.due_in()
                 if next_in_s is None or next_in_s > 0:
-                    return WatchReply(records=self._keeper.take(), next_in_s=next_in_s)
+                    return self._watched(next_in_s)
                 self._feed.advance()
             look = await self._watch.look()
             self._note_warning(look)
             is_over = self._feed is None or self._clock.monotonic() >= end
             if look.trigger is not None or is_over:
-                return WatchReply(look.trigger, self._keeper.take(), next_in_s, look.blind)
+                return self._watched(next_in_s, look)
+
+    def _watched(self, next_in_s: float | None, look: Look | None = None) -> WatchReply:
+        return WatchReply(
+            None if look is None else look.trigger,
+            self._keeper.take(),
+            next_in_s,
+            None if look is None else look.blind,
+            self._clock.monotonic(),
+        )
 
     def _note_warning(self, look: Look) -> None:
         if look.warning is not None:
@@ -171,7 +316,8 @@ class AccountLife:
 
     async def release(self) -> tuple[SealedRecord, ...]:
         """End cleanly: nothing is under way, the connection is let go."""
-        self._record(EventType.STREAM_CLOSED, {})
+        if not self.is_superseded:
+            self._record(EventType.STREAM_CLOSED, {})
         await self.disconnect()
         return self._keeper.take()
 
@@ -179,27 +325,56 @@ class AccountLife:
         """Let go of the connection."""
         await self._broker.disconnect()
 
-    async def _bulk(
-        self, work: Awaitable[BulkCloseResult], reason: str, *, whole: bool
-    ) -> CloseReply:
-        self._keeper.begin()
-        try:
-            done = await work
-            left = len(await self._broker.positions()) if whole else None
-        except BrokerError as error:
-            nothing = BulkCloseResult.of(reason, ())
-            return self._reply(nothing, error=f"{type(error).__name__}: {error}")
-        return self._reply(
-            done, closed=done.successful_closes, failed=done.failed_closes, still_open=left
-        )
+    def _take(self, term: Term) -> None:
+        """Take up what the supervisor says with a call."""
+        if term.incarnation != self.incarnation:
+            raise NotActivated(
+                f"the actor of account {self.user_id!r} is in life {self.incarnation}, "
+                f"not in {term.incarnation}"
+            )
+        if term.asked_at is not None:
+            self._lease.grant(term.asked_at)
+        self._keeper.acknowledged(term.acknowledged)
+        self._pace.set_share(term.orders_per_s)
 
-    def _reply(self, results: CloseResult | BulkCloseResult, **counts: Any) -> CloseReply:
+    async def _renew(self, asked_at: float) -> bool:
+        term = await self._side.renew(self.incarnation, asked_at)
+        if term is None:
+            return False
+        if term.incarnation == self.incarnation:
+            self._keeper.acknowledged(term.acknowledged)
+            self._pace.set_share(term.orders_per_s)
+        return term.incarnation == self.incarnation
+
+    def _superseded(self) -> None:
+        self._lease.revoke("the audit knows a newer life of this account")
+
+    @asynccontextmanager
+    async def _keeping_lease(self) -> AsyncIterator[None]:
+        """Renew the lease while there is work; a blocked process renews nothing, and so tells."""
+        keeping = asyncio.create_task(self._lease.keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+
+    async def _learn_late_answers(self) -> None:
+        """Read once more what the life before has recorded: it may have gone on for a while."""
+        try:
+            history = await self._side.history()
+        except RiskEngineError as error:
+            _log.error("late answers of %s could not be read: %s", self.user_id, error)
+            return
+        self._closer.remember(remembered(history))
+
+    def _reply(self, results: BulkCloseResult, **more: Any) -> CloseReply:
         return CloseReply(
             results=pickle.dumps(results, protocol=5),
             records=self._keeper.take(),
+            asked_at=self._clock.monotonic(),
             first_sent_us=self._keeper.first_sent_us,
             last_answered_us=self._keeper.last_answered_us,
-            **counts,
+            **more,
         )
 
     def _record(self, event: EventType, details: Mapping[str, Any]) -> None:
@@ -212,3 +387,12 @@ class AccountLife:
                 details=details,
             )
         )
+
+
+def _written(refused: CloseResult) -> Mapping[str, Any]:
+    return {
+        "position_id": refused.position_id,
+        "ticket": refused.ticket,
+        "error": refused.error_message or "",
+        "at_us": to_wall_us(refused.close_timestamp),
+    }

@@ -1,7 +1,8 @@
-"""The seam between the engine's parts: a handful of awaitable calls, and one way to start an actor.
+"""The seam between the engine's parts: a handful of awaitable calls, and one way to start, kill
+and restart an actor.
 
-In production Ray fills it (:mod:`actors.placement`); a simulation can fill it with messages that
-are late, lost or doubled.
+In production Ray fills it (:mod:`actors.ray_stage`); a simulation fills it with messages that are
+late, lost or doubled.
 """
 
 from __future__ import annotations
@@ -9,11 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from actors.messages import AccountBook, Activated, Activation, CloseReply, WatchReply
+from actors.messages import (
+    AccountBook,
+    Activated,
+    Activation,
+    CloseReply,
+    Exposure,
+    LifeSign,
+    Term,
+    WatchReply,
+)
 from audit.chain import SealedRecord
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+)
 from engine.errors import RiskEngineError
-from engine.models import CloseRequest, GuardTrigger
+from engine.mandates import Mandate
 
 
 class ActorLost(RiskEngineError):
@@ -21,7 +38,7 @@ class ActorLost(RiskEngineError):
 
 
 class NotActivated(RiskEngineError):
-    """The actor has begun a new life and does not know its work yet: activate it."""
+    """The actor is not in the life that was meant: activate it, or ask for the one it is in."""
 
 
 class AccountLink(Protocol):
@@ -31,22 +48,20 @@ class AccountLink(Protocol):
         """Begin a life."""
         ...
 
-    async def liquidate(self, trigger: GuardTrigger) -> CloseReply:
-        """Close what a trigger covers."""
+    async def life(self) -> LifeSign | None:
+        """Say which life it is in; ``None`` before its first activation."""
         ...
 
-    async def close(self, request: CloseRequest) -> CloseReply:
-        """Close one position."""
+    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+        """Close what a mandate covers that was accepted at ``accepted_us`` (wall clock, UTC)."""
         ...
 
-    async def close_all(
-        self, reason: str, positions: Sequence[Mapping[str, Any]] | None, key: str | None
-    ) -> CloseReply:
-        """Close given positions, or all that are open."""
-        ...
-
-    async def watch(self, slice_s: float) -> WatchReply:
+    async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look at the account for at most ``slice_s`` seconds of work."""
+        ...
+
+    async def exposure(self, term: Term) -> Exposure:
+        """Count what is open."""
         ...
 
     async def book(self) -> AccountBook:
@@ -54,7 +69,7 @@ class AccountLink(Protocol):
         ...
 
     async def release(self) -> tuple[SealedRecord, ...]:
-        """End the life cleanly; returns its last records."""
+        """End the life cleanly; returns the records that are not known to be on disk."""
         ...
 
 
@@ -69,8 +84,28 @@ class AuditLink(Protocol):
         """Number new lives."""
         ...
 
+    async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
+        """Say which life of each owner is the newest."""
+        ...
+
+    async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return the answers that accounts have given in all their lives."""
+        ...
+
     async def open_episodes(self) -> tuple[OpenEpisode, ...]:
         """List episodes that were accepted and not finished."""
+        ...
+
+    async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
+        """Return an episode of an earlier life; ``None`` if there is none of that name."""
+        ...
+
+    async def finished_names(self) -> tuple[str, ...]:
+        """Name the episodes that ended, as many of the last ones as are remembered."""
+        ...
+
+    async def locks(self) -> tuple[AccountLock, ...]:
+        """List the accounts that are locked."""
         ...
 
     async def status(self) -> Mapping[str, Any]:
@@ -78,11 +113,55 @@ class AuditLink(Protocol):
         ...
 
 
+class Shipment(Protocol):
+    """Records on their way to the audit."""
+
+    def receipt(self) -> AppendReceipt | None:
+        """Return what became of them, ``None`` while that is not known; never blocks.
+
+        Raises:
+            RiskEngineError: nothing is known to have been written.
+        """
+        ...
+
+
+class EngineSide(Protocol):
+    """What the life of an account asks of the engine around it."""
+
+    def ship(self, records: Sequence[SealedRecord]) -> Shipment:
+        """Send records to the audit without waiting for it."""
+        ...
+
+    async def renew(self, incarnation: int, asked_at: float) -> Term | None:
+        """Ask the supervisor for the lease anew; ``None``: a newer life has begun.
+
+        Raises:
+            ActorLost: nobody answered.
+        """
+        ...
+
+    async def history(self) -> AccountHistory:
+        """Read the account's earlier answers once more.
+
+        Raises:
+            ActorLost: nobody answered.
+        """
+        ...
+
+    def is_dead(self, process: str) -> bool:
+        """Whether a process is proven to have ended."""
+        ...
+
+
 class Stage(Protocol):
-    """Where actors live: starts and ends them."""
+    """Where actors live: starts, kills and ends them."""
 
     async def start_account(self, user_id: str) -> AccountLink:
         """Start the account's actor, or find it."""
+        ...
+
+    async def kill_account(self, user_id: str) -> None:
+        """Kill the account's actor, whatever it is doing, and let it start again."""
         ...
 
     async def end_account(self, user_id: str) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from audit.chain import SealedRecord
-from audit.receipts import OpenedStream
+from audit.receipts import AccountHistory, OpenedStream
 from engine.brokers.account_spec import AccountSpec
 from engine.brokers.port import Deal, Position
 from engine.policy import ClosingPolicy
@@ -25,6 +25,21 @@ class GuardThresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """What the supervisor tells an account with every call and every renewal."""
+
+    incarnation: int
+    """The life that is meant; any other refuses the call."""
+    asked_at: float | None = None
+    """The newest moment, on the life's own monotonic clock, at which it is known to have asked
+    for its lease: every reply and every renewal asks. The lease counts from there."""
+    acknowledged: int = 0
+    """Records of the life's stream up to this number are on disk."""
+    orders_per_s: float | None = None
+    """The account's share of its broker server's budget; ``None`` is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """Everything one life of an account actor works with."""
 
@@ -32,11 +47,30 @@ class Activation:
     policy: ClosingPolicy
     guards: GuardThresholds
     opened: OpenedStream
+    history: AccountHistory
+    """Answers of earlier lives."""
     version: str
     config_hash: str
     poll_interval_s: float
-    wait_for_predecessor: bool = False
-    """The life before did not end cleanly: its last request may still act for a settle window."""
+    lease_s: float
+    most_held: int
+    """Records that the life holds while nobody takes them."""
+    lease_left_s: float = 0.0
+    """How long the life before may still hold its lease, if its process is not proven dead."""
+    orders_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LifeSign:
+    """Which life an account actor is in."""
+
+    incarnation: int
+    config_hash: str
+    asked_at: float
+    server: str
+    """The broker's."""
+    process: str
+    """Identity of the operating system's process, see :mod:`actors.process_identity`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +79,43 @@ class Activated:
 
     user_id: str
     login: int
+    server: str
     currency: str
     open_positions: int
     pid: int
     records: tuple[SealedRecord, ...] = ()
     """What this life has recorded so far: that it has begun."""
+    asked_at: float = 0.0
+    process: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CloseReply:
-    """What an account gives back for one call."""
+    """What an account gives back for one mandate."""
 
     results: bytes
-    """Pickled ``CloseResult`` or ``BulkCloseResult``; only the caller opens it."""
+    """Pickled ``BulkCloseResult``; only the caller opens it."""
     records: tuple[SealedRecord, ...]
-    """Records that the audit has not confirmed yet."""
+    """Records of the life that are not known to be on disk, oldest first."""
+    asked_at: float = 0.0
     closed: int = 0
     failed: int = 0
+    waiting: int = 0
+    """Positions whose market is closed: not final, to be tried again."""
+    opens_in_s: float | None = None
+    """When the first of those markets opens, as far as the broker says."""
     still_open: int | None = None
     """Positions that a last read found open; ``None`` if the scope was not all of them."""
     first_sent_us: int | None = None
     last_answered_us: int | None = None
     error: str | None = None
+    refusal: Exception | None = None
+    """What a direct call is refused with: its arguments conflict with an earlier one's."""
+    closes: tuple[str, ...] = ()
+    """Close ids of the results, in order; empty text for one that was refused."""
+    refused: tuple[Mapping[str, Any], ...] = ()
+    """What was refused, in order: ``position_id``, ``ticket``, ``error``, ``at_us``. No record of
+    a close holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +128,21 @@ class WatchReply:
     next_in_s: float | None = 0.0
     """When to look again; ``None``: the market will not move any more."""
     blind: str | None = None
+    asked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What is open on an account."""
+
+    positions: int
+    pending: int
+    asked_at: float = 0.0
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether nothing is open and nothing waits to be opened."""
+        return self.positions == self.pending == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +160,8 @@ class EpisodeState(StrEnum):
 
     ACCEPTED = "accepted"
     CLOSING = "closing"
+    WAITING = "waiting"
+    """Everything that can be closed is; the rest waits for its market to open."""
     FLAT = "flat"
     RESIDUAL = "residual"
 
@@ -122,6 +188,9 @@ class EpisodeReport:
     closed: int
     failed: int
     error: str | None = None
+    refusal: str | None = None
+    """The error class that a direct call was refused with, by name."""
+    waiting_until_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +202,8 @@ class AccountStatus:
     incarnation: int
     open_episodes: int
     blind: str | None = None
+    locked_by: str | None = None
+    """The episode that keeps the account locked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,15 @@ def find(namespace: str, name: str) -> ActorRef:
     return ray.get_actor(name, namespace=namespace)
 
 
+def kill(namespace: str, name: str) -> None:
+    """Kill an actor's process, whatever it is doing; Ray starts it again."""
+    try:
+        actor = find(namespace, name)
+    except ValueError:
+        return
+    ray.kill(actor, no_restart=False)
+
+
 def end(namespace: str, name: str) -> None:
     """End an actor for good; harmless if there is none."""
     try:

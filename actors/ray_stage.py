@@ -10,17 +10,33 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors import placement
 from actors.account_process import AccountProcess
 from actors.links import AccountLink, ActorLost, AuditLink
-from actors.messages import AccountBook, Activated, Activation, CloseReply, WatchReply
+from actors.messages import (
+    AccountBook,
+    Activated,
+    Activation,
+    CloseReply,
+    Exposure,
+    LifeSign,
+    Term,
+    WatchReply,
+)
 from actors.placement import AUDIT, READING, ActorRef, account_name
 from actors.registry import Registry
 from audit.chain import SealedRecord
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
-from engine.models import CloseRequest, GuardTrigger
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+)
+from engine.mandates import Mandate
 
 _T = TypeVar("_T")
 
 
-async def _answer(call: Awaitable[_T]) -> _T:
+async def answer(call: Awaitable[_T]) -> _T:
     """Await a remote call; a lost actor is :class:`ActorLost`, its own errors are its own."""
     try:
         return await call
@@ -39,33 +55,31 @@ class RayAccount:
 
     async def activate(self, activation: Activation) -> Activated:
         """Begin a life."""
-        return await _answer(self._actor.activate.remote(activation))
+        return await answer(self._actor.activate.remote(activation))
 
-    async def liquidate(self, trigger: GuardTrigger) -> CloseReply:
-        """Close what a trigger covers."""
-        return await _answer(self._actor.liquidate.remote(trigger))
+    async def life(self) -> LifeSign | None:
+        """Say which life it is in."""
+        return await answer(self._actor.life.remote())
 
-    async def close(self, request: CloseRequest) -> CloseReply:
-        """Close one position."""
-        return await _answer(self._actor.close.remote(request))
+    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+        """Close what a mandate covers."""
+        return await answer(self._actor.close.remote(term, mandate, accepted_us))
 
-    async def close_all(
-        self, reason: str, positions: Sequence[Mapping[str, Any]] | None, key: str | None
-    ) -> CloseReply:
-        """Close given positions, or all that are open."""
-        return await _answer(self._actor.close_all.remote(reason, positions, key))
-
-    async def watch(self, slice_s: float) -> WatchReply:
+    async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look."""
-        return await _answer(self._actor.watch.remote(slice_s))
+        return await answer(self._actor.watch.remote(term, slice_s))
+
+    async def exposure(self, term: Term) -> Exposure:
+        """Count what is open."""
+        return await answer(self._actor.exposure.remote(term))
 
     async def book(self) -> AccountBook:
         """Read the broker's own book."""
-        return await _answer(self._actor.book.remote())
+        return await answer(self._actor.book.remote())
 
     async def release(self) -> tuple[SealedRecord, ...]:
         """End the life cleanly."""
-        return await _answer(self._actor.release.remote())
+        return await answer(self._actor.release.remote())
 
 
 class RayAudit:
@@ -77,20 +91,42 @@ class RayAudit:
 
     async def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
         """Put records on disk."""
-        return await _answer(self._actor.append.remote(batch))
+        return await answer(self._actor.append.remote(batch))
 
     async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         """Number new lives."""
-        return await _answer(self._actor.open_streams.remote(owners))
+        return await answer(self._actor.open_streams.remote(owners))
+
+    async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
+        """Say which life of each owner is the newest."""
+        return await answer(self._actor.newest_lives.remote(owners))
+
+    async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return earlier answers."""
+        call = self._actor.histories.options(concurrency_group=READING)
+        return await answer(call.remote(user_ids))
 
     async def open_episodes(self) -> tuple[OpenEpisode, ...]:
         """List open episodes."""
-        return await _answer(self._actor.open_episodes.remote())
+        return await answer(self._actor.open_episodes.remote())
+
+    async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
+        """Return an episode of an earlier life."""
+        call = self._actor.finished_episode.options(concurrency_group=READING)
+        return await answer(call.remote(episode_id))
+
+    async def finished_names(self) -> tuple[str, ...]:
+        """Name the episodes that ended."""
+        return await answer(self._actor.finished_names.remote())
+
+    async def locks(self) -> tuple[AccountLock, ...]:
+        """List the accounts that are locked."""
+        return await answer(self._actor.locks.remote())
 
     async def status(self) -> Mapping[str, Any]:
         """Report backlog, lag and troubles."""
         call = self._actor.status.options(concurrency_group=READING)
-        return await _answer(call.remote())
+        return await answer(call.remote())
 
 
 class RayStage:
@@ -112,6 +148,10 @@ class RayStage:
                 get_if_exists=True,
             )
         )
+
+    async def kill_account(self, user_id: str) -> None:
+        """Kill the account's actor, whatever it is doing; Ray starts it again."""
+        placement.kill(self._namespace, account_name(user_id))
 
     async def end_account(self, user_id: str) -> None:
         """End the account's actor for good; harmless if it is gone."""

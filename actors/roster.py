@@ -6,36 +6,71 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
-from actors.messages import Activated, Activation, GuardThresholds
-from audit.chain import SealedRecord
-from audit.receipts import OpenedStream
-from audit.streams import account_owner
+from actors.messages import Activated, Activation, GuardThresholds, LifeSign, Term
+from actors.outbox import AuditOutbox
+from audit.receipts import AccountHistory, OpenedStream
+from audit.streams import account_owner, stream_name
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
+from engine.clock import Clock
 from engine.config import EngineConfig
-from engine.errors import BrokerError, UnknownAccount
+from engine.errors import RiskEngineError, UnknownAccount
+from engine.lease import LeaseLost
 
 _log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 ARMED_AT_ONCE = 8
 """Actors that are started side by side; each costs half a second of CPU."""
 
+LONGEST_RELEASE_S = 30.0
+"""How long to wait until the last records of an account that is let go of are on disk."""
+
 
 @dataclass(slots=True)
 class RosterEntry:
-    """One account."""
+    """One account. Times are the supervisor's monotonic clock, unless said otherwise."""
 
     spec: AccountSpec
-    link: AccountLink
-    incarnation: int
-    activated: Activated | None = None
+    incarnation: int = 0
+    link: AccountLink | None = None
+    is_lost: bool = True
+    """Whether the actor has to be asked for its life, or given a new one, before it is called."""
+    asked_at: float | None = None
+    """Newest moment at which the life is known to have asked for its lease, by *its* clock."""
+    lease_end: float = 0.0
+    """No life of this account holds a lease beyond it."""
+    heard: float = 0.0
+    """When the actor last gave a sign, or was first called after a pause."""
+    calls: int = 0
+    """Calls that it has not answered."""
+    server: str = ""
+    process: str = ""
     arming: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def stream(self) -> str:
+        """The audit stream of its present life."""
+        return stream_name(account_owner(self.spec.user_id), self.incarnation)
 
 
 class Roster:
-    """Accounts and their actors: arms, re-arms and releases them."""
+    """Accounts and their actors: arms, calls, watches over, re-arms and releases them.
+
+    Args:
+        stage: where actors live.
+        audit: numbers lives and knows earlier answers.
+        config: the engine's configuration.
+        version: of the software.
+        outbox: takes records.
+        clock: time.
+        killed: told of each account whose silent actor was killed, in which life, and for how
+            many seconds it had been silent.
+    """
 
     def __init__(
         self,
@@ -43,14 +78,18 @@ class Roster:
         audit: AuditLink,
         config: EngineConfig,
         version: str,
-        keep: Callable[[Sequence[SealedRecord]], Awaitable[None]],
+        outbox: AuditOutbox,
+        clock: Clock,
+        killed: Callable[[str, int, float], None],
     ) -> None:
-        """Start without accounts; ``keep`` puts records on disk."""
+        """Start without accounts."""
         self._stage = stage
         self._audit = audit
         self._config = config
         self._version = version
-        self._keep = keep
+        self._outbox = outbox
+        self._clock = clock
+        self._killed = killed
         self._entries: dict[str, RosterEntry] = {}
         self._arming: set[str] = set()
         self._slots = asyncio.Semaphore(ARMED_AT_ONCE)
@@ -62,6 +101,10 @@ class Roster:
     def __len__(self) -> int:
         """Count the accounts."""
         return len(self._entries)
+
+    def __contains__(self, user_id: object) -> bool:
+        """Whether there is such an account."""
+        return user_id in self._entries
 
     def __getitem__(self, user_id: str) -> RosterEntry:
         """Return an account's entry.
@@ -77,6 +120,23 @@ class Roster:
                 "add_account() it first"
             )
         return entry
+
+    def remember(self, specs: Sequence[AccountSpec], newest: dict[str, int]) -> None:
+        """Take up accounts of an earlier life of the supervisor, whose actors may live on.
+
+        Args:
+            specs: the accounts.
+            newest: number of each account's newest life, by owner.
+        """
+        now = self._clock.monotonic()
+        for spec in specs:
+            self._entries[spec.user_id] = RosterEntry(
+                spec,
+                incarnation=newest.get(account_owner(spec.user_id), 0),
+                # What the supervisor before has granted cannot be known, only bounded.
+                lease_end=now + self._config.lease_s,
+                heard=now,
+            )
 
     async def arm(self, specs: Sequence[AccountSpec]) -> list[Activated]:
         """Add accounts and start their actors, a few side by side.
@@ -95,10 +155,11 @@ class Roster:
         self._arming.update(names)
         try:
             opened = await self._audit.open_streams([account_owner(name) for name in names])
+            histories = await self._audit.histories(names)
             lives = await asyncio.gather(
                 *(
-                    self._begin(spec, life.incarnation, self._activation(spec, life))
-                    for spec, life in zip(specs, opened, strict=True)
+                    self._begin(spec, life, history)
+                    for spec, life, history in zip(specs, opened, histories, strict=True)
                 ),
                 return_exceptions=True,
             )
@@ -114,64 +175,114 @@ class Roster:
                 troubles.append(life)
             else:
                 activated.append(life)
-        await self._keep([record for account in activated for record in account.records])
+        await self._outbox.append([record for account in activated for record in account.records])
         if troubles:
             raise troubles[0]
         return activated
 
-    async def rearm(self, user_id: str, incarnation: int) -> None:
-        """Give an account whose actor was lost a new life; once, whoever noticed it.
+    async def _begin(
+        self, spec: AccountSpec, opened: OpenedStream, history: AccountHistory
+    ) -> Activated:
+        entry = RosterEntry(spec, incarnation=opened.incarnation)
+        # A life that an engine before this one has left behind may hold a lease.
+        entry.lease_end = self._clock.monotonic() + self._config.lease_s
+        async with self._slots:
+            entry.link = await self._stage.start_account(spec.user_id)
+            try:
+                activated = await self._activate(entry, opened, history)
+            except Exception:
+                await self._stage.end_account(spec.user_id)
+                raise
+        self._entries[spec.user_id] = entry
+        self._stage.save_spec(spec.user_id, spec)
+        return activated
+
+    async def call(self, user_id: str, make: Callable[[AccountLink, Term], Awaitable[_T]]) -> _T:
+        """Call an account's actor, in the life that it is in; one that is silent is killed.
 
         Args:
             user_id: the account.
-            incarnation: the life that was lost; nothing is done if a newer one has begun.
+            make: makes the call, whose answer may have ``asked_at``.
+
+        Raises:
+            UnknownAccount: there is no such account.
+            ActorLost: it was lost, is in another life, or may not send: see :meth:`revive`.
+        """
+        entry = self[user_id]
+        if entry.is_lost or entry.link is None:
+            raise ActorLost(f"the actor of account {user_id!r} is not ready")
+        incarnation = entry.incarnation
+        try:
+            answer = await self._attended(entry, make(entry.link, self._term(entry)))
+        except (ActorLost, NotActivated, LeaseLost) as error:
+            if entry.incarnation == incarnation:
+                entry.is_lost = True
+            raise ActorLost(str(error)) from error
+        asked_at = getattr(answer, "asked_at", None)
+        if asked_at is not None and entry.incarnation == incarnation:
+            self._granted(entry, asked_at)
+        return answer
+
+    async def revive(self, user_id: str) -> None:
+        """Make an account's actor ready that was lost: find its life, or give it a new one.
+
+        Only the reply may have been lost: an actor that is still in its life goes on with it.
+        Harmless when the actor is ready, and when several ask for it.
+
+        Raises:
+            UnknownAccount: there is no such account.
+            RiskEngineError: it did not work; try again later.
+            ValueError: the account's specification is wrong.
         """
         entry = self[user_id]
         async with entry.arming:
-            if entry.incarnation != incarnation:
+            if not entry.is_lost:
                 return
-            _log.error("actor of account %s was lost (life %d)", user_id, incarnation)
+            entry.link = await self._stage.start_account(user_id)
+            sign = await self._attended(entry, entry.link.life())
+            if sign is not None and self._is_ours(entry, sign):
+                entry.server, entry.process = sign.server, sign.process
+                entry.is_lost = False
+                self._granted(entry, sign.asked_at)
+                return
+            _log.error("account %s: life %d is over; a new one begins", user_id, entry.incarnation)
             (opened,) = await self._audit.open_streams([account_owner(user_id)])
-            link = await self._stage.start_account(user_id)
-            activation = self._activation(entry.spec, opened, wait=True)
-            entry.activated = await link.activate(activation)
-            entry.link, entry.incarnation = link, opened.incarnation
-        await self._keep(entry.activated.records)
+            # From here on no other life's lease is renewed.
+            entry.incarnation, entry.asked_at = opened.incarnation, None
+            (history,) = await self._audit.histories([user_id])
+            activated = await self._activate(entry, opened, history)
+        self._outbox.hand_in(activated.records)
 
-    async def release(self, user_id: str) -> tuple[SealedRecord, ...]:
-        """End an account's actor; returns its last records."""
+    def renew(self, user_id: str, incarnation: int, asked_at: float) -> Term | None:
+        """Grant a life its lease anew; ``None`` if it is not the account's newest."""
+        entry = self._entries.get(user_id)
+        if entry is None or entry.incarnation != incarnation:
+            return None
+        self._granted(entry, asked_at)
+        return self._term(entry)
+
+    async def release(self, user_id: str) -> None:
+        """End an account's actor, and put its last records on disk."""
         entry = self[user_id]
-        records: tuple[SealedRecord, ...] = ()
         try:
-            records = await entry.link.release()
-        except (ActorLost, NotActivated, BrokerError) as error:
+            if entry.link is not None:
+                records = await self._attended(entry, entry.link.release())
+                async with asyncio.timeout(LONGEST_RELEASE_S):
+                    await self._outbox.append(records)
+        except (RiskEngineError, TimeoutError) as error:
             _log.warning("account %s was not released cleanly: %s", user_id, error)
         await self._stage.end_account(user_id)
         self._stage.save_spec(user_id, None)
         del self._entries[user_id]
-        return records
 
-    async def _begin(
-        self, spec: AccountSpec, incarnation: int, activation: Activation
+    async def _activate(
+        self, entry: RosterEntry, opened: OpenedStream, history: AccountHistory
     ) -> Activated:
-        async with self._slots:
-            link = await self._stage.start_account(spec.user_id)
-            try:
-                activated = await link.activate(activation)
-            except Exception:
-                await self._stage.end_account(spec.user_id)
-                raise
-        self._entries[spec.user_id] = RosterEntry(spec, link, incarnation, activated)
-        self._stage.save_spec(spec.user_id, spec)
-        return activated
-
-    def _activation(
-        self, spec: AccountSpec, opened: OpenedStream, wait: bool = False
-    ) -> Activation:
-        config, guards = self._config, self._config.guards
-        return Activation(
+        assert entry.link is not None
+        config, guards, spec = self._config, self._config.guards, entry.spec
+        activation = Activation(
             spec=spec,
-            policy=config.closing_policy(allow_live=spec.allow_live),
+            policy=config.closing_policy(allow_live=spec.allow_live, waits_for_session=True),
             guards=GuardThresholds(
                 guards.drawdown_warning,
                 guards.drawdown_critical,
@@ -179,8 +290,83 @@ class Roster:
                 guards.market_spread,
             ),
             opened=opened,
+            history=history,
             version=self._version,
             config_hash=config.digest,
             poll_interval_s=config.poll_interval_s,
-            wait_for_predecessor=wait or not opened.predecessor_ended_cleanly,
+            lease_s=config.lease_s,
+            most_held=config.most_held,
+            lease_left_s=max(0.0, entry.lease_end - self._clock.monotonic()),
+            orders_per_s=self._share(entry),
+        )
+        activated = await self._attended(entry, entry.link.activate(activation))
+        entry.server, entry.process = activated.server, activated.process
+        entry.is_lost = False
+        self._granted(entry, activated.asked_at)
+        return activated
+
+    def _is_ours(self, entry: RosterEntry, sign: LifeSign) -> bool:
+        return sign.incarnation == entry.incarnation and sign.config_hash == self._config.digest
+
+    def _granted(self, entry: RosterEntry, asked_at: float) -> None:
+        # The life counts from when it asked; counted from now, ours ends later for sure.
+        now = self._clock.monotonic()
+        entry.heard = now
+        entry.lease_end = max(entry.lease_end, now + self._config.lease_s)
+        if entry.asked_at is None or asked_at > entry.asked_at:
+            entry.asked_at = asked_at
+
+    def _term(self, entry: RosterEntry) -> Term:
+        return Term(
+            incarnation=entry.incarnation,
+            asked_at=entry.asked_at,
+            acknowledged=self._outbox.on_disk(entry.stream),
+            orders_per_s=self._share(entry),
+        )
+
+    def _share(self, entry: RosterEntry) -> float | None:
+        """Divide a broker server's budget among its accounts that have something to do."""
+        budget = self._config.orders_per_s
+        if budget is None:
+            return None
+        busy = sum(
+            1
+            for other in self._entries.values()
+            if other.server == entry.server and other.calls and other is not entry
+        )
+        return budget / (1 + busy)
+
+    async def _attended(self, entry: RosterEntry, call: Awaitable[_T]) -> _T:
+        """Await a call, and kill the actor if it gives no sign for too long.
+
+        A life that works renews its lease, and so gives signs; one that hangs in its broker's
+        call holds the whole process, and gives none.
+
+        Raises:
+            ActorLost: it was killed, or lost in another way.
+        """
+        user_id = entry.spec.user_id
+        if entry.calls == 0:
+            entry.heard = self._clock.monotonic()
+        entry.calls += 1
+        task = asyncio.ensure_future(call)
+        try:
+            while True:
+                silent_s = self._clock.monotonic() - entry.heard
+                if silent_s >= self._config.silence_s:
+                    break
+                done, _ = await asyncio.wait({task}, timeout=self._config.silence_s - silent_s)
+                if done:
+                    entry.heard = self._clock.monotonic()
+                    return task.result()
+        finally:
+            entry.calls -= 1
+            if not task.done():
+                task.cancel()
+        entry.is_lost = True
+        entry.heard = self._clock.monotonic()
+        self._killed(user_id, entry.incarnation, silent_s)
+        await self._stage.kill_account(user_id)
+        raise ActorLost(
+            f"the actor of account {user_id!r} gave no sign for {silent_s:.1f} s and was killed"
         )

@@ -9,33 +9,49 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from random import Random
-from typing import Any
 
+from actors.episode import Episode, locks_account
 from actors.episodes import Episodes
-from actors.links import Stage
+from actors.links import ActorLost, AuditLink, Stage
+from actors.lockout import Lockout
 from actors.messages import (
     AccountBook,
     AccountStatus,
     Activated,
-    CloseReply,
     EngineStatus,
     EpisodeReport,
+    Term,
 )
 from actors.outbox import AuditOutbox
+from actors.refusing import TriggerRefused, why_refused
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
-from audit.events import plain_event, trigger_of
-from audit.records import EventType, record_of
-from audit.streams import SUPERVISOR
+from audit.errors import AuditError
+from audit.events import (
+    account_released,
+    actor_killed,
+    mandate_of,
+    plain_event,
+    trigger_refused,
+)
+from audit.records import AuditRecord, EventType, record_of
+from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock, SystemClock
 from engine.config import EngineConfig
-from engine.errors import BrokerUnavailable
-from engine.models import CloseRequest, GuardTrigger
+from engine.errors import BrokerUnavailable, IdempotencyConflict, RiskEngineError
+from engine.mandates import DirectClose
+from engine.models import GuardTrigger
 from engine.patience import Patience
 
 _log = logging.getLogger(__name__)
+
+REFUSALS: Mapping[str, type[Exception]] = {
+    "IdempotencyConflict": IdempotencyConflict,
+    "ValueError": ValueError,
+}
+"""What a direct call can be refused with, by the names on record."""
 
 
 class Supervisor:
@@ -66,12 +82,13 @@ class Supervisor:
         self._random = random or Random()
         self._starting = asyncio.Lock()
         self._started = False
+        self._recovering: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Open this life's stream, take up the known accounts, go on with open episodes.
 
         Every call begins with it, so that a supervisor that was lost and started again by Ray
-        knows its work before it answers.
+        knows its work before it answers. It waits for the audit, and for no account.
         """
         if self._started:
             return
@@ -80,8 +97,24 @@ class Supervisor:
                 await self._start()
                 self._started = True
 
+    async def keep_starting(self) -> None:
+        """Start, however long the audit stays away: open episodes are not to wait for a call."""
+        attempt = 0
+        patience = Patience(self._clock, self._random, first_s=0.1, longest_s=5.0)
+        while not self._started:
+            try:
+                await self.start()
+            except (RiskEngineError, AuditError, OSError) as error:
+                attempt += 1
+                _log.error("the supervisor could not start: %s", error)
+                await self._clock.sleep(patience.wait_s(attempt))
+
     async def _start(self) -> None:
         audit = self._stage.audit()
+        specs = [s for s in self._stage.saved_specs().values() if isinstance(s, AccountSpec)]
+        locks = await audit.locks()
+        newest = await audit.newest_lives([account_owner(spec.user_id) for spec in specs])
+        earlier = await audit.finished_names()
         (opened,) = await audit.open_streams([SUPERVISOR])
         chain = ChainWriter(
             opened.stream,
@@ -89,36 +122,73 @@ class Supervisor:
             version=self._version,
             config_hash=self._config.digest,
         )
-        self._audit = audit
+        self._audit: AuditLink = audit
         self._chain = chain
         patience = Patience(self._clock, self._random, first_s=0.1, longest_s=5.0)
-        self._outbox = AuditOutbox(audit, self._clock, patience)
-        self._roster = Roster(self._stage, audit, self._config, self._version, self._outbox.append)
+        self._outbox = AuditOutbox(audit, self._clock, patience, opened.stream)
+        self._roster = Roster(
+            self._stage,
+            audit,
+            self._config,
+            self._version,
+            self._outbox,
+            self._clock,
+            self._note_killed,
+        )
         self._episodes = Episodes(
             self._roster,
             self._outbox,
+            audit,
             chain,
             self._clock,
-            journal_wait_s=self._config.journal_wait_s,
-            on_end=lambda report: self._watching.episode_ended(report),
+            self._config,
+            self._episode_ended,
         )
+        self._episodes.know(earlier)
+        self._lockout = Lockout(
+            self._roster, self._episodes, self._outbox, self._clock, self._config
+        )
+        self._lockout.restore(locks)
         self._watching = Watching(self._roster, self._episodes, self._outbox, self._clock)
-        await self._record(EventType.ENGINE_STARTED, "", opened.stream)
-        specs = [s for s in self._stage.saved_specs().values() if isinstance(s, AccountSpec)]
-        if specs:
-            await self._roster.arm(specs)
+        # Not waited for: an audit that is away must not keep accepted episodes from going on.
+        now = self._clock.wall_us()
+        self._note(plain_event(EventType.ENGINE_STARTED, "", opened.stream, occurred_at=now))
+        self._roster.remember(specs, dict(newest))
         await self._resume()
+        for spec in specs:
+            self._recover(spec.user_id)
 
     async def _resume(self) -> None:
         for episode in await self._audit.open_episodes():
-            if episode.user_id in set(self._roster):
-                self._episodes.resume(trigger_of(record_of(episode.body)), episode.accepted_at)
+            if episode.user_id in self._roster:
+                self._episodes.resume(mandate_of(record_of(episode.body)), episode.accepted_at)
             else:
                 _log.error(
                     "episode %s is open, but account %s is not here: add it to finish the episode",
                     episode.trigger_id,
                     episode.user_id,
                 )
+        for user_id in self._roster:
+            if self._episodes.waiting_positions(user_id) is not None:
+                self._lockout.sweep(user_id)
+
+    def _recover(self, user_id: str) -> None:
+        """Make an account's actor ready in the background; whoever needs it sooner does it too."""
+
+        async def recover() -> None:
+            try:
+                await self._roster.revive(user_id)
+            except (RiskEngineError, ValueError) as error:
+                _log.error("account %s is not ready yet: %s", user_id, error)
+
+        task = asyncio.create_task(recover())
+        self._recovering.add(task)
+        task.add_done_callback(self._recovering.discard)
+
+    async def renew(self, user_id: str, incarnation: int, asked_at: float) -> Term | None:
+        """Grant an account's life its lease anew; ``None`` if it is not the newest."""
+        await self.start()
+        return self._roster.renew(user_id, incarnation, asked_at)
 
     async def add_accounts(self, specs: Sequence[AccountSpec]) -> list[Activated]:
         """Add accounts and arm them; see :meth:`Roster.arm`. Open episodes of theirs go on."""
@@ -130,14 +200,18 @@ class Supervisor:
             for account in activated
         ]
         await self._outbox.append([self._chain.seal(record) for record in added])
+        self._lockout.restore(
+            [lock for lock in await self._audit.locks() if lock.user_id in self._roster]
+        )
         await self._resume()
         return activated
 
     async def remove_account(self, user_id: str) -> None:
         """Let go of an account. Its positions stay as they are."""
         await self.start()
+        self._lockout.forget(user_id)
         await self._watching.stop([user_id])
-        await self._outbox.append(await self._roster.release(user_id))
+        await self._roster.release(user_id)
         await self._record(EventType.ACCOUNT_REMOVED, user_id, self._clock.wall_us())
 
     async def accounts(self) -> list[str]:
@@ -146,8 +220,25 @@ class Supervisor:
         return list(self._roster)
 
     async def submit(self, triggers: Sequence[GuardTrigger]) -> list[str]:
-        """Open episodes; see :meth:`Episodes.submit`."""
+        """Open episodes; see :meth:`Episodes.submit`.
+
+        Raises:
+            TriggerRefused: one of them is malformed, stale or from the future; none was taken.
+        """
         await self.start()
+        now = self._clock.wall_us()
+        refusals = [
+            (trigger, why)
+            for trigger in triggers
+            if not self._episodes.knows(trigger.trigger_id)
+            and (why := why_refused(trigger, self._config, now)) is not None
+        ]
+        for trigger, why in refusals:
+            await self._outbox.append(
+                [self._chain.seal(trigger_refused(trigger, why, occurred_at=now))]
+            )
+        if refusals:
+            raise TriggerRefused(f"trigger_id={refusals[0][0].trigger_id!r}: {refusals[0][1]}")
         return await self._episodes.submit(triggers)
 
     async def reports(self, trigger_ids: Sequence[str]) -> list[EpisodeReport]:
@@ -155,28 +246,55 @@ class Supervisor:
         await self.start()
         return await self._episodes.reports(trigger_ids)
 
-    async def close(self, request: CloseRequest) -> bytes:
-        """Close one position; returns the pickled result once its record is on disk."""
-        await self.start()
-        return await self._kept(await self._roster[request.user_id].link.close(request))
+    async def close(self, mandate: DirectClose) -> tuple[bytes, bool]:
+        """Carry out a direct close, an episode of its own.
 
-    async def close_all(
-        self,
-        user_id: str,
-        reason: str,
-        positions: Sequence[Mapping[str, Any]] | None,
-        key: str | None,
-    ) -> bytes:
-        """Close positions of one account; returns the pickled result once recorded."""
-        await self.start()
-        reply = await self._roster[user_id].link.close_all(reason, positions, key)
-        return await self._kept(reply)
+        Returns:
+            The pickled ``BulkCloseResult``, and whether its records are on disk.
 
-    async def _kept(self, reply: CloseReply) -> bytes:
-        await self._outbox.append(reply.records)
+        Raises:
+            IdempotencyConflict: the key was used for another ticket or volume.
+            ValueError: the position_id names another position.
+            BrokerUnavailable: the account's broker cannot be read.
+        """
+        await self.start()
+        (name,) = await self._episodes.submit([mandate])
+        if not self._episodes.is_of_this_life(name):
+            (earlier,) = await self._episodes.reports([name])
+            if earlier.error is not None:
+                raise REFUSALS.get(earlier.refusal or "", BrokerUnavailable)(earlier.error)
+            return earlier.results, earlier.durable
+        episode = await self._episodes.ended(name)
+        reply = episode.reply
+        if reply is None:
+            raise ActorLost(episode.error or "the account could not be reached")
+        if reply.refusal is not None:
+            raise reply.refusal
         if reply.error is not None:
             raise BrokerUnavailable(reply.error)
-        return reply.results
+        return reply.results, episode.durable
+
+    async def release(self, user_id: str, by: str) -> bool:
+        """Unlock an account: what is opened there stays. Its guards watch again if they did.
+
+        Args:
+            user_id: the account.
+            by: who releases it, for the record.
+
+        Returns:
+            Whether it was locked.
+        """
+        await self.start()
+        self._roster[user_id]
+
+        async def record() -> None:
+            released = account_released(user_id, occurred_at=self._clock.wall_us(), initiator=by)
+            await self._outbox.append([self._chain.seal(released)])
+
+        was_locked = await self._lockout.release(user_id, record)
+        if was_locked:
+            self._watching.released(user_id)
+        return was_locked
 
     async def watch(self, user_ids: Sequence[str] | None) -> None:
         """Let the guards watch these accounts, or all."""
@@ -197,7 +315,15 @@ class Supervisor:
     async def books(self, user_ids: Sequence[str]) -> list[AccountBook]:
         """Read the brokers' own books."""
         await self.start()
-        return list(await asyncio.gather(*(self._roster[u].link.book() for u in user_ids)))
+
+        async def book(user_id: str) -> AccountBook:
+            try:
+                return await self._roster.call(user_id, lambda link, _: link.book())
+            except ActorLost:
+                await self._roster.revive(user_id)
+                return await self._roster.call(user_id, lambda link, _: link.book())
+
+        return list(await asyncio.gather(*(book(user_id) for user_id in user_ids)))
 
     async def status(self) -> EngineStatus:
         """Describe the engine at this moment."""
@@ -208,8 +334,9 @@ class Supervisor:
                     user_id=user_id,
                     state=self._watching.state(user_id).value,
                     incarnation=self._roster[user_id].incarnation,
-                    open_episodes=self._episodes.open_on(user_id),
+                    open_episodes=len(self._episodes.open_on(user_id)),
                     blind=self._watching.blind(user_id),
+                    locked_by=self._lockout.locked_by(user_id),
                 )
                 for user_id in self._roster
             ),
@@ -222,14 +349,36 @@ class Supervisor:
         )
 
     async def shutdown(self) -> None:
-        """End cleanly: guards stop, liquidations finish, accounts are let go, records are kept."""
+        """End cleanly: guards stop, liquidations finish, accounts are let go, records are kept.
+
+        Episodes that wait for their market stay open on record, and locks stay locked.
+        """
         await self.start()
         await self._watching.stop(list(self._roster))
         await self._episodes.quiet()
+        self._lockout.stop()
         for user_id in list(self._roster):
-            await self._outbox.append(await self._roster.release(user_id))
+            await self._roster.release(user_id)
         await self._record(EventType.ENGINE_STOPPED, "", self._chain.stream)
         await self._outbox.drained()
+
+    def _episode_ended(self, episode: Episode) -> None:
+        self._watching.episode_ended(episode)
+        if locks_account(episode.mandate):
+            self._lockout.lock(episode.mandate.user_id, episode.id)
+        self._lockout.sweep(episode.mandate.user_id)
+
+    def _note_killed(self, user_id: str, incarnation: int, silent_s: float) -> None:
+        self._outbox.alarm(
+            f"the actor of account {user_id} (life {incarnation}) gave no sign for "
+            f"{silent_s:.1f} s: killed"
+        )
+        now = self._clock.wall_us()
+        self._note(actor_killed(user_id, incarnation, occurred_at=now, silent_s=silent_s))
+
+    def _note(self, record: AuditRecord) -> None:
+        """Record something that nobody waits for; the supervisor's own stream is never refused."""
+        self._outbox.hand_in([self._chain.seal(record)])
 
     async def _record(self, event: EventType, user_id: str, *natural: str | int) -> None:
         record = plain_event(event, user_id, *natural, occurred_at=self._clock.wall_us())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import version
 
 from actors.ray_stage import RayStage
@@ -11,9 +12,11 @@ from engine.config import EngineConfig
 
 
 class SupervisorProcess(Supervisor):
-    """The supervisor as Ray starts it."""
+    """The supervisor as Ray starts it, and starts it again."""
 
     def __init__(self, namespace: str) -> None:
-        """Read the configuration; :meth:`start` does the rest."""
+        """Read the configuration and begin: nobody has to call for open episodes to go on."""
         config: EngineConfig = Registry(namespace).get("config", "engine")
         super().__init__(RayStage(namespace), config, version("risk-engine"))
+        # Ray constructs an asynchronous actor inside its event loop.
+        self._beginning = asyncio.get_running_loop().create_task(self.keep_starting())

@@ -10,15 +10,16 @@ from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
 
+from actors.episode import Episode, locks_account
 from actors.episodes import Episodes
-from actors.links import ActorLost, NotActivated
-from actors.messages import EpisodeReport, EpisodeState
+from actors.links import ActorLost
+from actors.messages import EpisodeState
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
 from audit.errors import AuditError
 from engine.clock import Clock
 from engine.errors import RiskEngineError
-from engine.models import GuardTrigger, Severity
+from engine.models import GuardTrigger
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Watching:
         self._states: dict[str, WatchState] = {}
         self._blind: dict[str, str] = {}
         self._triggers: list[str] = []
+        self._wanted: set[str] = set()
         self._replaying = asyncio.Semaphore(REPLAYS_AT_ONCE)
 
     def state(self, user_id: str) -> WatchState:
@@ -79,6 +81,7 @@ class Watching:
         for user_id in user_ids:
             self._roster[user_id]
         for user_id in user_ids:
+            self._wanted.add(user_id)
             if user_id not in self._tasks:
                 self._states[user_id] = WatchState.WATCHING
                 stop = self._stops[user_id] = asyncio.Event()
@@ -90,6 +93,7 @@ class Watching:
         A slice of watching that is under way is waited for: its reply carries records, and a
         trigger perhaps, that must not be lost.
         """
+        self._wanted.difference_update(user_ids)
         tasks = [self._tasks[u] for u in user_ids if u in self._tasks]
         for user_id in user_ids:
             if user_id in self._stops:
@@ -105,10 +109,18 @@ class Watching:
         while self._tasks:
             await asyncio.wait(set(self._tasks.values()))
 
-    def episode_ended(self, report: EpisodeReport) -> None:
-        """Take note of an episode's end, whoever has opened it."""
-        flat = report.state is EpisodeState.FLAT
-        self._states[report.user_id] = WatchState.FLAT if flat else WatchState.RESIDUAL
+    def episode_ended(self, episode: Episode) -> None:
+        """Take note of the end of an episode that locks its account, whoever has opened it."""
+        if locks_account(episode.mandate):
+            flat = episode.state is EpisodeState.FLAT
+            state = WatchState.FLAT if flat else WatchState.RESIDUAL
+            self._states[episode.mandate.user_id] = state
+
+    def released(self, user_id: str) -> None:
+        """Watch an account again that was unlocked, if its guards were wanted."""
+        self._states[user_id] = WatchState.IDLE
+        if user_id in self._wanted:
+            self.start([user_id])
 
     async def _watch(self, user_id: str, stop: asyncio.Event) -> None:
         try:
@@ -126,20 +138,22 @@ class Watching:
     async def _until_tripped(self, user_id: str, stop: asyncio.Event) -> None:
         is_flat_out = False
         while not stop.is_set():
-            entry = self._roster[user_id]
-            incarnation = entry.incarnation
             try:
                 async with self._replaying if is_flat_out else nullcontext():
-                    seen = await entry.link.watch(SLICE_S)
-            except (ActorLost, NotActivated) as error:
-                self._blind[user_id] = str(error)
-                await self._revive(user_id, incarnation)
+                    seen = await self._roster.call(
+                        user_id, lambda link, term: link.watch(term, SLICE_S)
+                    )
+            except ActorLost as error:
+                self._note_sight(user_id, str(error))
+                await self._revive(user_id)
                 continue
             self._note_sight(user_id, seen.blind)
             try:
-                await self._outbox.append(seen.records)
+                # Not waited for: guards look on while the audit is away, and the account holds
+                # its records until they are on disk.
+                self._outbox.hand_in(seen.records)
             except AuditError as error:
-                _log.error("alerts of %s were not recorded: %s", user_id, error)
+                _log.error("alerts of %s are not recorded yet: %s", user_id, error)
             if seen.trigger is not None and await self._liquidated(seen.trigger, stop):
                 return
             if seen.next_in_s is None:
@@ -158,14 +172,14 @@ class Watching:
         if stop.is_set():
             return True
         (report,) = await self._episodes.reports([trigger.trigger_id])
-        if trigger.severity is Severity.CRITICAL and trigger.positions is None:
+        if locks_account(trigger):
             return True
         self._states[trigger.user_id] = WatchState.WATCHING
         return report.state is EpisodeState.RESIDUAL and report.error is not None
 
-    async def _revive(self, user_id: str, incarnation: int) -> None:
+    async def _revive(self, user_id: str) -> None:
         try:
-            await self._roster.rearm(user_id, incarnation)
+            await self._roster.revive(user_id)
         except (RiskEngineError, ValueError) as error:
             _log.error("account %s could not be re-armed: %s", user_id, error)
             await self._clock.sleep(1.0)

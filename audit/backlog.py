@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,17 +38,38 @@ class Remembered:
     is_whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class OwnRecords:
+    """What the journal still holds whole of one owner's streams, in the order of writing."""
+
+    records: tuple[SealedRecord, ...]
+    is_complete: bool
+    """Whether that is all the owner ever wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamExpectation:
+    """How many records of a stream a store must hold."""
+
+    stream: str
+    head: int
+    """Number of its last record."""
+    stored: int
+    """How many of its records the store was given and did not refuse."""
+
+
 class Backlog:
     """Reads the journal on a connection of its own, so that appending does not wait for it.
 
     Args:
         journal: the open journal.
-        keep_whole: how many stored records it keeps whole, to mend a store that lost its end.
+        keep_whole: how many stored records it keeps whole, to mend a store that lost its end,
+            and to give an account its history while the store is away.
         keep_identities: how many stored records it remembers, to recognise what is sent again.
     """
 
     def __init__(
-        self, journal: Journal, *, keep_whole: int = 1_000, keep_identities: int = 100_000
+        self, journal: Journal, *, keep_whole: int = 20_000, keep_identities: int = 100_000
     ) -> None:
         """Open the second connection."""
         self._journal = journal
@@ -104,6 +127,49 @@ class Backlog:
         )
         return [Remembered(row[0], row[1], row[2], bool(row[3])) for row in reversed(rows)]
 
+    def of_owner(self, owner: str) -> OwnRecords:
+        """Read what is still whole of all streams of an owner."""
+        with self._snapshot() as connection:
+            rows = connection.execute(
+                "SELECT r.event_id, s.name, r.seq, r.prev_hash, r.hash, r.body FROM streams s "
+                "JOIN records r ON r.stream_id = s.id "
+                "WHERE s.owner = ? AND r.body IS NOT NULL ORDER BY s.incarnation, r.seq",
+                (owner,),
+            ).fetchall()
+            (written,) = connection.execute(
+                "SELECT coalesce(sum(head_seq), 0) FROM streams WHERE owner = ?", (owner,)
+            ).fetchone()
+            (apart,) = connection.execute(
+                "SELECT count(*) FROM streams s JOIN set_aside a ON a.stream = s.name "
+                "WHERE s.owner = ? AND a.in_place",
+                (owner,),
+            ).fetchone()
+        return OwnRecords(tuple(SealedRecord(*row) for row in rows), len(rows) + apart == written)
+
+    def expectations(self, given: int) -> list[StreamExpectation]:
+        """Say what the store must hold of every stream, if it was given all up to ``given``."""
+        rows = self._select(
+            "SELECT s.name, s.head_seq, "
+            "s.head_seq - coalesce(w.count, 0) - coalesce(a.count, 0) FROM streams s "
+            "LEFT JOIN (SELECT stream_id, count(*) AS count FROM records WHERE ordinal > ? "
+            "GROUP BY stream_id) w ON w.stream_id = s.id "
+            "LEFT JOIN (SELECT stream, count(*) AS count FROM set_aside WHERE in_place "
+            "GROUP BY stream) a ON a.stream = s.name WHERE s.head_seq > 0 ORDER BY s.id",
+            given,
+        )
+        return [StreamExpectation(*row) for row in rows]
+
+    def not_in_store(self, stream: str, given: int) -> set[int]:
+        """Numbers of a stream's records that are still to be stored, or were set aside."""
+        rows = self._select(
+            "SELECT r.seq FROM records r JOIN streams s ON s.id = r.stream_id "
+            "WHERE s.name = ?1 AND r.ordinal > ?2 "
+            "UNION SELECT seq FROM set_aside WHERE stream = ?1",
+            stream,
+            given,
+        )
+        return {int(seq) for (seq,) in rows}
+
     def mark_stored(self, ordinal: int) -> None:
         """Note that the store has everything up to ``ordinal`` for good, and forget what may go.
 
@@ -121,6 +187,11 @@ class Backlog:
                 )
                 connection.execute(
                     "DELETE FROM records WHERE ordinal <= ?", (end - self._keep_identities,)
+                )
+                connection.execute(
+                    "UPDATE finished_episodes SET accepted = NULL, finished = NULL "
+                    "WHERE ordinal <= ? AND finished IS NOT NULL",
+                    (end - self._keep_whole,),
                 )
                 connection.execute("UPDATE progress SET stored = ?", (end,))
             start = end
@@ -149,6 +220,16 @@ class Backlog:
         )
         return [Waiting(row[0], SealedRecord(*row[1:7]), row[7], bool(row[8])) for row in rows]
 
-    def _select(self, statement: str, *values: int) -> list[tuple[Any, ...]]:
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read several times from one state of the journal."""
+        with self._lock, explained(self._journal.path):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._connection.execute("COMMIT")
+
+    def _select(self, statement: str, *values: int | str) -> list[tuple[Any, ...]]:
         with self._lock, explained(self._journal.path):
             return self._connection.execute(statement, values).fetchall()

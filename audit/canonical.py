@@ -112,3 +112,13 @@ def name_of_number(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
+
+
+def write_number(value: float | None) -> float | str | None:
+    """Return ``value`` as JSON can hold it; :func:`read_number` gives it back, whatever it is."""
+    return value if value is None or math.isfinite(value) else name_of_number(value)
+
+
+def read_number(value: float | str | None) -> float | None:
+    """Read what :func:`write_number` wrote."""
+    return float(value) if isinstance(value, str) else value

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from audit import canonical
-from audit.records import AuditRecord, EventType, Status, event_id, optional_text, storable
+from audit.canonical import read_number, write_number
+from audit.records import (
+    AuditRecord,
+    EventType,
+    Status,
+    event_id,
+    optional_real,
+    optional_text,
+    storable,
+)
 from engine.brokers.port import ClosedBy, Deal, DealEntry, Side
 from engine.clock import to_datetime, to_wall_us
 from engine.models import Attempt, CloseEvidence, CloseResult
@@ -44,9 +51,9 @@ def close_record(result: CloseResult, evidence: CloseEvidence, *, user_id: str) 
         position_id=optional_text(result.position_id),
         ticket=_whole(result.ticket),
         symbol=optional_text(evidence.symbol),
-        volume=_finite(result.volume),
-        closed_price=_finite(result.closed_price),
-        pnl=_finite(result.pnl),
+        volume=optional_real(result.volume),
+        closed_price=optional_real(result.closed_price),
+        pnl=optional_real(result.pnl),
         close_reason=optional_text(result.close_reason),
         outcome=result.outcome.value,
         attempts=_whole(result.attempts),
@@ -57,13 +64,13 @@ def close_record(result: CloseResult, evidence: CloseEvidence, *, user_id: str) 
         meta_data={
             "close_id": result.close_id,
             "ticket": result.ticket,
-            "closed_price": _written(result.closed_price),
-            "pnl": _written(result.pnl),
+            "closed_price": write_number(result.closed_price),
+            "pnl": write_number(result.pnl),
             "close_reason": result.close_reason,
             "success": result.success,
             "position_id": result.position_id,
             "error_message": result.error_message,
-            "volume": _written(result.volume),
+            "volume": write_number(result.volume),
             "key": evidence.key,
             "fingerprint": evidence.fingerprint,
             "initiator": evidence.initiator,
@@ -71,7 +78,7 @@ def close_record(result: CloseResult, evidence: CloseEvidence, *, user_id: str) 
             "position": evidence.position,
             "symbol": evidence.symbol,
             "side": evidence.side,
-            "volume_before": _written(evidence.volume_before),
+            "volume_before": write_number(evidence.volume_before),
             "closed_by": evidence.closed_by,
             "attempts": [_attempt_written(attempt) for attempt in evidence.attempts],
             "deals": [_deal_written(deal) for deal in evidence.deals],
@@ -90,15 +97,15 @@ def result_of(record: AuditRecord) -> CloseResult:
         success=meta["success"],
         position_id=meta["position_id"],
         ticket=meta["ticket"],
-        closed_price=_read(meta["closed_price"]),
-        pnl=_read(meta["pnl"]),
+        closed_price=read_number(meta["closed_price"]),
+        pnl=read_number(meta["pnl"]),
         close_reason=meta["close_reason"],
         close_timestamp=to_datetime(record.occurred_at),
         error_message=meta["error_message"],
         close_id=meta["close_id"],
         outcome=Outcome(record.outcome or ""),
         attempts=record.attempts or 0,
-        volume=_read(meta["volume"]) or 0.0,
+        volume=read_number(meta["volume"]) or 0.0,
         durable=True,
     )
 
@@ -121,7 +128,7 @@ def evidence_of(record: AuditRecord) -> CloseEvidence:
         position=meta["position"],
         symbol=meta["symbol"],
         side=None if side is None else Side(side),
-        volume_before=_read(meta["volume_before"]) or 0.0,
+        volume_before=read_number(meta["volume_before"]) or 0.0,
         attempts=tuple(_attempt_read(item) for item in meta["attempts"]),
         deals=tuple(_deal_read(item) for item in meta["deals"]),
         closed_by=meta["closed_by"],
@@ -160,22 +167,6 @@ def _whole(number: object) -> int | None:
     return number if type(number) is int and abs(number) < 2**63 else None
 
 
-def _finite(number: float | None) -> float | None:
-    if number is None or not math.isfinite(number):
-        return None
-    return float(number)
-
-
-def _written(number: float | None) -> float | str | None:
-    if number is None or math.isfinite(number):
-        return number
-    return canonical.name_of_number(number)
-
-
-def _read(number: float | str | None) -> float | None:
-    return float(number) if isinstance(number, str) else number
-
-
 def _attempt_written(attempt: Attempt) -> dict[str, object]:
     return {
         "number": attempt.number,
@@ -184,9 +175,9 @@ def _attempt_written(attempt: Attempt) -> dict[str, object]:
         "verdict": attempt.verdict,
         "code": attempt.code,
         "text": attempt.text,
-        "volume_asked": _written(attempt.volume_asked),
-        "volume": _written(attempt.volume),
-        "price": _written(attempt.price),
+        "volume_asked": write_number(attempt.volume_asked),
+        "volume": write_number(attempt.volume),
+        "price": write_number(attempt.price),
         "order": attempt.order,
         "deal": attempt.deal,
         "details": attempt.details,
@@ -201,9 +192,9 @@ def _attempt_read(item: Mapping[str, Any]) -> Attempt:
         verdict=Verdict(item["verdict"]),
         code=item["code"],
         text=item["text"],
-        volume_asked=_read(item["volume_asked"]) or 0.0,
-        volume=_read(item["volume"]) or 0.0,
-        price=_read(item["price"]) or 0.0,
+        volume_asked=read_number(item["volume_asked"]) or 0.0,
+        volume=read_number(item["volume"]) or 0.0,
+        price=read_number(item["price"]) or 0.0,
         order=item["order"],
         deal=item["deal"],
         details=item["details"],
@@ -221,12 +212,12 @@ def _deal_written(deal: Deal) -> dict[str, object]:
         "symbol": deal.symbol,
         "entry": deal.entry,
         "side": deal.side,
-        "volume": _written(deal.volume),
-        "price": _written(deal.price),
-        "profit": _written(deal.profit),
-        "commission": _written(deal.commission),
-        "swap": _written(deal.swap),
-        "fee": _written(deal.fee),
+        "volume": write_number(deal.volume),
+        "price": write_number(deal.price),
+        "profit": write_number(deal.profit),
+        "commission": write_number(deal.commission),
+        "swap": write_number(deal.swap),
+        "fee": write_number(deal.fee),
         "comment": deal.comment,
         "closed_by": deal.closed_by,
         "time_ms": deal.time_ms,
@@ -235,7 +226,7 @@ def _deal_written(deal: Deal) -> dict[str, object]:
 
 def _deal_read(item: Mapping[str, Any]) -> Deal:
     fields = dict(item)
-    fields.update({name: _read(item[name]) for name in _DEAL_NUMBERS})
+    fields.update({name: read_number(item[name]) for name in _DEAL_NUMBERS})
     fields["entry"] = DealEntry(item["entry"])
     fields["side"] = Side(item["side"])
     fields["closed_by"] = ClosedBy(item["closed_by"])

@@ -1,13 +1,41 @@
-"""Records of what happens around closes: triggers, episodes, alerts, accounts."""
+"""Records of what happens around closes: mandates, episodes, locks, alerts, accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from audit.records import AuditRecord, EventType, Status, event_id, optional_text, storable
+from audit.canonical import read_number, write_number
+from audit.incidents import pending_cancelled, reversal
+from audit.records import (
+    AuditRecord,
+    EventType,
+    Status,
+    event_id,
+    optional_text,
+    storable,
+)
 from engine.clock import to_datetime, to_wall_us
+from engine.mandates import DirectClose, Mandate
 from engine.models import GuardTrigger, GuardType, PositionRef, Severity
+
+__all__ = [
+    "account_locked",
+    "account_released",
+    "actor_killed",
+    "close_accepted",
+    "direct_close_of",
+    "episode_finished",
+    "guard_alert",
+    "mandate_of",
+    "pending_cancelled",
+    "plain_event",
+    "reversal",
+    "trigger_accepted",
+    "trigger_of",
+    "trigger_refused",
+]
 
 
 def trigger_accepted(trigger: GuardTrigger, *, occurred_at: int) -> AuditRecord:
@@ -44,18 +72,85 @@ def trigger_of(record: AuditRecord) -> GuardTrigger:
             "records hold a trigger"
         )
     meta = record.meta_data
-    positions = meta["positions"]
     return GuardTrigger(
         user_id=meta["user_id"],
         guard=GuardType(meta["guard"]),
         reason=meta["reason"],
         severity=Severity(meta["severity"]),
-        positions=None
-        if positions is None
-        else tuple(PositionRef(position_id, ticket) for position_id, ticket in positions),
+        positions=_positions_read(meta["positions"]),
         trigger_id=meta["trigger_id"],
         triggered_at=to_datetime(meta["triggered_at"]),
         inputs=meta["inputs"],
+    )
+
+
+def close_accepted(close: DirectClose, *, occurred_at: int) -> AuditRecord:
+    """Record that a direct close was accepted as an episode, open until it is finished.
+
+    Args:
+        close: kept whole, so that :func:`direct_close_of` gives it back.
+        occurred_at: when it was accepted, µs UTC.
+    """
+    return AuditRecord(
+        event_id=event_id(EventType.CLOSE_ACCEPTED, close.user_id, close.episode_id),
+        event_type=EventType.CLOSE_ACCEPTED,
+        user_id=storable(close.user_id),
+        occurred_at=occurred_at,
+        description=storable(f"accepted: {close.reason}"),
+        trigger_id=storable(close.episode_id),
+        close_reason=storable(close.reason),
+        initiator=optional_text(close.initiator),
+        meta_data={
+            "episode_id": close.episode_id,
+            "user_id": close.user_id,
+            "reason": close.reason,
+            "positions": _positions_written(close.positions),
+            "key": close.key,
+            "volume": write_number(close.volume),
+            "close_price": write_number(close.close_price),
+            "initiator": close.initiator,
+        },
+    )
+
+
+def direct_close_of(record: AuditRecord) -> DirectClose:
+    """Read a direct close back from the record of its acceptance: equal to the original.
+
+    Raises:
+        ValueError: the record holds no direct close.
+    """
+    if record.event_type is not EventType.CLOSE_ACCEPTED:
+        raise ValueError(
+            f"event_type={record.event_type.value!r} is not allowed: "
+            f"only {EventType.CLOSE_ACCEPTED.value!r} records hold a direct close"
+        )
+    meta = record.meta_data
+    return DirectClose(
+        episode_id=meta["episode_id"],
+        user_id=meta["user_id"],
+        reason=meta["reason"],
+        positions=_positions_read(meta["positions"]),
+        key=meta["key"],
+        volume=read_number(meta["volume"]),
+        close_price=read_number(meta["close_price"]),
+        initiator=meta["initiator"],
+    )
+
+
+def mandate_of(record: AuditRecord) -> Mandate:
+    """Read back what opened an episode, from the record of its acceptance.
+
+    Raises:
+        ValueError: the record is no acceptance.
+    """
+    if record.event_type is EventType.TRIGGER_ACCEPTED:
+        return trigger_of(record)
+    if record.event_type is EventType.CLOSE_ACCEPTED:
+        return direct_close_of(record)
+    raise ValueError(
+        f"event_type={record.event_type.value!r} is not allowed: only "
+        f"{EventType.TRIGGER_ACCEPTED.value!r} and {EventType.CLOSE_ACCEPTED.value!r} "
+        "records open an episode"
     )
 
 
@@ -122,6 +217,61 @@ def guard_alert(
     )
 
 
+def account_locked(user_id: str, trigger_id: str, *, occurred_at: int) -> AuditRecord:
+    """Record that an episode locked its account, until :func:`account_released`.
+
+    Args:
+        user_id: the account.
+        trigger_id: the episode.
+        occurred_at: when, µs UTC; part of the lock's identity, for it may come again.
+    """
+    return AuditRecord(
+        event_id=event_id(EventType.ACCOUNT_LOCKED, user_id, trigger_id, occurred_at),
+        event_type=EventType.ACCOUNT_LOCKED,
+        user_id=storable(user_id),
+        occurred_at=occurred_at,
+        status=Status.WARNING,
+        description="locked: what appears on it is closed until it is released",
+        trigger_id=storable(trigger_id),
+    )
+
+
+def account_released(user_id: str, *, occurred_at: int, initiator: str) -> AuditRecord:
+    """Record that an account may trade again; ``initiator`` is who released it."""
+    return plain_event(
+        EventType.ACCOUNT_RELEASED,
+        user_id,
+        occurred_at,
+        occurred_at=occurred_at,
+        description="released",
+        initiator=initiator,
+    )
+
+
+def actor_killed(
+    user_id: str, incarnation: int, *, occurred_at: int, silent_s: float, trigger_id: str = ""
+) -> AuditRecord:
+    """Record that the watchdog ended an account's actor.
+
+    Args:
+        user_id: the account.
+        incarnation: the life that was ended; it is ended once.
+        occurred_at: when, µs UTC.
+        silent_s: seconds since it was last heard of.
+        trigger_id: the episode that it was silent about.
+    """
+    made = plain_event(
+        EventType.ACTOR_KILLED,
+        user_id,
+        incarnation,
+        occurred_at=occurred_at,
+        description=f"life {incarnation} was silent for {silent_s:.3f} s and was ended",
+        status=Status.WARNING,
+        details={"incarnation": incarnation, "silent_s": write_number(silent_s)},
+    )
+    return replace(made, trigger_id=optional_text(trigger_id))
+
+
 def plain_event(
     event_type: EventType,
     user_id: str,
@@ -164,7 +314,6 @@ def _of_trigger(
     description: str,
     natural: tuple[str | int, ...],
 ) -> AuditRecord:
-    positions = trigger.positions
     return AuditRecord(
         event_id=event_id(event_type, *natural),
         event_type=event_type,
@@ -180,11 +329,21 @@ def _of_trigger(
             "guard": trigger.guard,
             "reason": trigger.reason,
             "severity": trigger.severity,
-            "positions": None
-            if positions is None
-            else [[position.position_id, position.ticket] for position in positions],
+            "positions": _positions_written(trigger.positions),
             "trigger_id": trigger.trigger_id,
             "triggered_at": to_wall_us(trigger.triggered_at),
             "inputs": dict(trigger.inputs),
         },
     )
+
+
+def _positions_written(positions: Sequence[PositionRef] | None) -> list[list[str | int]] | None:
+    if positions is None:
+        return None
+    return [[position.position_id, position.ticket] for position in positions]
+
+
+def _positions_read(written: Sequence[Sequence[Any]] | None) -> tuple[PositionRef, ...] | None:
+    if written is None:
+        return None
+    return tuple(PositionRef(position_id, ticket) for position_id, ticket in written)

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audit.backlog import Backlog, Waiting
 from audit.errors import StoreUnavailable
+from audit.gaps import StreamGap, described, find_gaps
 from audit.rows import Row, row_of
 from audit.store import AuditStore, RowsRefused
 from engine.clock import Clock
@@ -39,7 +41,7 @@ class FillPolicy:
     """Pause after a failure; it doubles from failure to failure, ..."""
     longest_wait_s: float = 30.0
     """... up to this."""
-    compared: int = 10_000
+    compared: int = 20_000
     """How many of the last stored records are compared when a store is opened."""
 
 
@@ -66,6 +68,7 @@ class Filler:
         self._thread: threading.Thread | None = None
         self._ready = self._urgent = self._stopping = False
         self._failures = 0
+        self._gaps_unsure = False
         self._checkpoint_due: float | None = None
         self.committed = backlog.stored
         """Ordinal up to which the store has everything, as long as it lives."""
@@ -73,8 +76,8 @@ class Filler:
         """Ordinal up to which the store has everything for good."""
         self.last_error: str | None = None
         """What went wrong last; ``None`` since something worked."""
-        self.missing = 0
-        """Records that the store had and lost, and that the journal no longer holds."""
+        self.gaps: tuple[StreamGap, ...] = ()
+        """What the store lacks and the journal no longer holds."""
         self.alarms: deque[str] = deque(maxlen=100)
         """What a person should know, oldest first."""
 
@@ -88,12 +91,19 @@ class Filler:
         opened = self._store.open()
         self.committed = self.checkpointed = self._backlog.stored
         if opened.set_aside is not None:
-            self._alarm(
+            self.alarm(
                 f"the store could not be read ({opened.reason}); it was moved to "
                 f"{opened.set_aside} and a new one begun"
             )
         self._refill()
+        self._look_for_gaps()
+        self._gaps_unsure = True
         self._ready = True
+
+    @property
+    def missing(self) -> int:
+        """How many records the store lacks that the journal no longer holds."""
+        return sum(gap.count for gap in self.gaps)
 
     def step(self) -> float | None:
         """Move one batch, and checkpoint if it is time.
@@ -145,8 +155,26 @@ class Filler:
                 self._changed.notify_all()
             return self._changed.wait_for(lambda: self._has(target), timeout)
 
-    def distrust(self) -> None:
+    @contextmanager
+    def borrowed(self, timeout: float) -> Iterator[bool]:
+        """Keep from working, so that another may ask the store without waiting for a batch.
+
+        Args:
+            timeout: seconds to wait for the end of what is under way.
+
+        Yields:
+            Whether the store can be asked.
+        """
+        is_mine = self._working.acquire(timeout=timeout)
+        try:
+            yield is_mine and self._ready
+        finally:
+            if is_mine:
+                self._working.release()
+
+    def distrust(self, trouble: Exception) -> None:
         """Have the store opened anew before it is used again: reading it failed."""
+        logger.warning("audit store will be opened anew: %s", trouble)
         with self._working:
             self._ready = False
             self._store.close()
@@ -202,6 +230,9 @@ class Filler:
             self.committed = waiting[-1].ordinal
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
+        if self._gaps_unsure and len(waiting) < self._policy.batch:
+            self._look_for_gaps()
+            self._gaps_unsure = False
         if self._checkpoint_due is None:
             return None
         left: float | None = self._checkpoint_due - self._clock.monotonic()
@@ -253,7 +284,7 @@ class Filler:
     def _set_aside(self, one: Waiting, reason: str) -> None:
         self._backlog.keep_apart(one, reason)
         record = one.record
-        self._alarm(
+        self.alarm(
             f"record {record.stream}@{record.seq} (event {record.event_id}) was set aside: {reason}"
         )
 
@@ -267,16 +298,17 @@ class Filler:
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
             self._insert(again)
-        self.missing = len(lost) - len(again)
-        if again:
-            self._alarm(f"the store had lost {len(again)} of its last records: refilled")
-        if self.missing:
-            first = lost[0]
-            self._alarm(
-                f"the store lacks at least {self.missing} records that it had, the first known "
-                f"being event {first.event_id}, and the journal no longer holds them: look into "
-                "the store's backup or a file that was set aside"
+            self.alarm(f"the store had lost {len(again)} of its last records: refilled")
+
+    def _look_for_gaps(self) -> None:
+        gaps = find_gaps(self._store, self._backlog, self.committed)
+        if gaps and gaps != self.gaps:
+            self.alarm(
+                f"the store lacks {sum(gap.count for gap in gaps)} records, and the journal no "
+                f"longer holds them: {described(gaps)}; look into the store's backup or a file "
+                "that was set aside"
             )
+        self.gaps = gaps
 
     def _failed(self, error: Exception) -> float:
         self._failures += 1
@@ -288,6 +320,7 @@ class Filler:
         wait = self._policy.first_wait_s * 2.0 ** min(self._failures - 1, 30)
         return min(wait, self._policy.longest_wait_s)
 
-    def _alarm(self, text: str) -> None:
+    def alarm(self, text: str) -> None:
+        """Tell people something, in the log and in the status."""
         logger.error("audit: %s", text)
         self.alarms.append(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,9 +11,8 @@ from audit.errors import JournalInUse, JournalUnavailable, NewerSchema
 
 APPLICATION_ID = 0x5249534B
 """Marks the file as ours (SQLite's ``application_id``; ASCII ``RISK``)."""
-SCHEMA_VERSION = 1
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -60,6 +59,33 @@ CREATE TABLE progress (
 );
 INSERT INTO progress VALUES (1, 0);
 """
+_SECOND = """
+ALTER TABLE streams ADD COLUMN process TEXT;
+ALTER TABLE streams ADD COLUMN is_open_ended INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN hole_after INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN hole_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE set_aside ADD COLUMN in_place INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX set_aside_by_place ON set_aside (stream, seq);
+CREATE TABLE finished_episodes (
+    trigger_id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    accepted BLOB,
+    finished BLOB
+);
+CREATE INDEX finished_episodes_whole ON finished_episodes (ordinal) WHERE finished IS NOT NULL;
+CREATE TABLE account_locks (
+    user_id TEXT PRIMARY KEY,
+    trigger_id TEXT NOT NULL,
+    locked_at INTEGER NOT NULL,
+    sweeps INTEGER NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE progress ADD COLUMN knows_episodes INTEGER NOT NULL DEFAULT 0;
+UPDATE progress SET knows_episodes = NOT EXISTS (SELECT 1 FROM streams);
+"""
+MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND}
+"""Steps to the present schema, by number; each is applied once, in order."""
+SCHEMA_VERSION = max(MIGRATIONS)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -79,7 +105,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the schema if the file is new, else check that it is ours and not newer.
+    """Bring the file to the present schema, in one transaction, if it is ours and not newer.
 
     Raises:
         NewerSchema: a newer version of this software wrote the file.
@@ -88,14 +114,8 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application_id == 0 and version == 0 and tables == 0:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_SCHEMA}"
-            f"PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-        )
-        return
-    if application_id != APPLICATION_ID:
+    is_new = application_id == 0 and version == 0 and tables == 0
+    if not is_new and application_id != APPLICATION_ID:
         raise JournalUnavailable(
             f"journal={str(path)!r} is another program's SQLite database "
             f"(application_id {application_id}); name another file"
@@ -104,6 +124,13 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerSchema(
             f"journal={str(path)!r} has schema version {version}, this software knows up to "
             f"{SCHEMA_VERSION}: upgrade it, or name another file"
+        )
+    steps = [MIGRATIONS[number] for number in range(version + 1, SCHEMA_VERSION + 1)]
+    if steps:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {''.join(steps)}"
+            f"PRAGMA application_id = {APPLICATION_ID};"
+            f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
 

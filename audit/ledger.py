@@ -9,15 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from audit.adoption import adopt_store
 from audit.backlog import Backlog
 from audit.chain import SealedRecord
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
+from audit.gaps import StreamGap
 from audit.journal import Journal
 from audit.opening import make_store
-from audit.queries import LARGEST_LIMIT, RecordQuery
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode, SetAside
-from audit.records import AuditRecord, EventType
+from audit.queries import RecordQuery
+from audit.recall import Recall
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+    SetAside,
+)
+from audit.records import AuditRecord
 from audit.rows import record_of_row
 from audit.store import AuditStore
 from audit.verify import VerifyReport, verify_store
@@ -56,6 +67,8 @@ class AuditLedger:
         journal: path of the journal's file.
         clock: dates and measures.
         policy: how the store is filled.
+        fills_by_itself: whether a thread fills it. If not, nothing runs in the background:
+            :meth:`fill_step` moves what there is, and so do reading and closing.
 
     Raises:
         JournalUnavailable: the journal cannot be opened; the message says what to do.
@@ -73,6 +86,7 @@ class AuditLedger:
         *,
         clock: Clock | None = None,
         policy: FillPolicy | None = None,
+        fills_by_itself: bool = True,
     ) -> None:
         """Open both, give the store what it lacks, and begin to fill it."""
         self._clock = clock or SystemClock()
@@ -85,9 +99,11 @@ class AuditLedger:
             self._backlog = Backlog(self._journal)
             undo.callback(self._backlog.close)
             self._filler = Filler(self._backlog, self._store, clock=self._clock, policy=policy)
+            self._recall = Recall(self._journal, self._backlog, self._filler, self._store)
             self._open_store()
             self._undo = undo.pop_all()
-        self._filler.start()
+        if fills_by_itself:
+            self._filler.start()
 
     def __enter__(self) -> AuditLedger:
         """Return the ledger itself."""
@@ -133,9 +149,55 @@ class AuditLedger:
         """Episodes that were accepted and are not finished, oldest first."""
         return self._journal.open_episodes()
 
+    def finished_episode(self, trigger_id: str) -> FinishedEpisode | None:
+        """Return an episode that ended; ``None`` if none of that name did.
+
+        An episode's name is remembered for ever by the journal, its records for a while: then
+        they are in the store.
+
+        Raises:
+            StoreUnavailable: the store is needed for it, and cannot be asked just now.
+        """
+        return self._recall.finished_episode(trigger_id)
+
+    def finished_names(self) -> tuple[str, ...]:
+        """Name the last hundred thousand episodes that ended, so that none is opened again."""
+        return self._journal.finished_names()
+
+    def locks(self) -> tuple[AccountLock, ...]:
+        """Accounts that are to stay flat until they are released, oldest lock first."""
+        return self._journal.locks()
+
+    def newest_lives(self, owners: Sequence[str]) -> dict[str, int]:
+        """Number of each owner's newest life; 0 if it never had one."""
+        return self._journal.newest_lives(owners)
+
+    def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return the final answers that accounts gave in all their lives, in the order asked.
+
+        The store is asked only for what the journal no longer holds whole; it is not waited for,
+        but for the end of a batch, and what it cannot say makes a history incomplete.
+
+        Raises:
+            ValueError: one of them is no user id.
+        """
+        return self._recall.histories(user_ids)
+
+    def gaps(self) -> tuple[StreamGap, ...]:
+        """What the store lacks and the journal no longer holds, as last looked for."""
+        return self._filler.gaps
+
     def set_aside(self) -> tuple[SetAside, ...]:
         """Every record that was ever kept apart, with the reason."""
         return self._journal.set_aside()
+
+    def fill_step(self) -> float | None:
+        """Move one batch to the store, and checkpoint if it is time; see ``fills_by_itself``.
+
+        Returns:
+            Seconds until the next step is due: 0 at once, ``None`` when there is something new.
+        """
+        return self._filler.step()
 
     def drain(self, timeout: float = 60.0) -> bool:
         """Wait until the store has all that was acknowledged; say whether it has."""
@@ -214,14 +276,9 @@ class AuditLedger:
                 raise
             logger.warning("audit: begun without the store, which is filled later: %s", error)
             return
-        if self._journal.is_blank:
-            ends = self._store.query(
-                RecordQuery(event_types=(EventType.STREAM_CLOSED,), limit=LARGEST_LIMIT)
-            )
-            closed = {end.stream: end.seq for end in map(record_of_row, ends)}
-            self._journal.adopt_heads(
-                [extent.head for extent in self._store.extents()], closed_at=closed
-            )
+        taken_over = adopt_store(self._journal, self._store)
+        if taken_over is not None:
+            self._filler.alarm(taken_over)
 
     @contextmanager
     def _reading(self, timeout: float) -> Iterator[None]:
@@ -234,6 +291,6 @@ class AuditLedger:
             )
         try:
             yield
-        except StoreUnavailable:
-            self._filler.distrust()
+        except StoreUnavailable as error:
+            self._filler.distrust(error)
             raise

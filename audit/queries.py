@@ -27,6 +27,7 @@ class RecordQuery:
         event_types: of these kinds; empty is all.
         since: that occurred at or after, µs UTC.
         until: that occurred before, µs UTC.
+        user_ids: of any of these accounts; empty is all.
         limit: no more than this many.
         newest_first: order by time of occurrence, downward instead of upward.
 
@@ -43,6 +44,7 @@ class RecordQuery:
     until: int | None = None
     limit: int = 10_000
     newest_first: bool = False
+    user_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would silently choose nothing."""
@@ -50,6 +52,8 @@ class RecordQuery:
             value = getattr(self, name)
             if value is not None:
                 arguments.nonempty_text(name, value)
+        for user_id in self.user_ids:
+            arguments.nonempty_text("user_ids", user_id)
         kinds = tuple(arguments.member("event_types", kind, EventType) for kind in self.event_types)
         object.__setattr__(self, "event_types", kinds)
         if arguments.positive_integer("limit", self.limit) > LARGEST_LIMIT:
@@ -65,6 +69,8 @@ class RecordQuery:
             value = getattr(self, name)
             if value is not None:
                 statement = statement.where(log[name] == value)
+        if self.user_ids:
+            statement = statement.where(log.user_id.in_(self.user_ids))
         if self.event_types:
             kinds = [kind.value for kind in self.event_types]
             statement = statement.where(log.event_type.in_(kinds))

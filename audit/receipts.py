@@ -1,8 +1,9 @@
-"""What the journal answers: receipts, opened streams, open episodes."""
+"""What the audit answers: receipts, opened streams, episodes, locks, histories."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from audit.chain import ChainHead, SealedRecord
 
@@ -17,7 +18,12 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class AppendReceipt:
-    """What became of a batch. Every record of it is in one of the first two."""
+    """What became of a batch.
+
+    Every record of it is in one of the first two, but for those behind a gap in their stream:
+    the journal takes the records of a stream only in order, so they must be sent again, after
+    what :attr:`expected` asks for.
+    """
 
     acknowledged: frozenset[str]
     """Event ids that are on disk, now or already before."""
@@ -25,6 +31,8 @@ class AppendReceipt:
     """Kept apart, each with the reason: alarm, and do not send them again."""
     superseded: frozenset[str] = frozenset()
     """Streams of the batch whose owner has a newer incarnation: their writers must stop."""
+    expected: Mapping[str, int] = field(default_factory=dict)
+    """Streams of the batch that have a gap, each with the number that the journal needs next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,9 @@ class OpenedStream:
     predecessor_ended_cleanly: bool = True
     """Whether the life before said, in its last record, that nothing was under way; also true
     when there was none. If not, its last request may still act at the broker."""
+    predecessor_process: str | None = None
+    """The process that ran the life before, as its ``stream_opened`` record named it
+    (``meta_data["process"]``); ``None`` if there was none, or its record did not arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +60,45 @@ class OpenEpisode:
     accepted_at: int
     """When the journal had it, µs UTC."""
     body: bytes
-    """The ``trigger_accepted`` record: see :func:`audit.events.trigger_of`."""
+    """The ``trigger_accepted`` or ``close_accepted`` record: see
+    :func:`audit.events.mandate_of`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedEpisode:
+    """An episode that ended. Bodies are canonical: see :func:`audit.records.record_of`."""
+
+    trigger_id: str
+    user_id: str
+    accepted: bytes
+    """The record of its acceptance: see :func:`audit.events.mandate_of`."""
+    finished: bytes
+    """The ``episode_finished`` record."""
+    closes: tuple[bytes, ...]
+    """The ``position_closed`` records that name it, and those of other episodes whose answers it
+    shares, oldest first, as far as they can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLock:
+    """An account that is to stay flat until it is released."""
+
+    user_id: str
+    trigger_id: str
+    """The episode that locked it."""
+    locked_at: int
+    """µs UTC."""
+    sweeps: int
+    """Number of the last follow-up trigger that was accepted; 0 if there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountHistory:
+    """The closes of one account: see :func:`audit.replay.remembered`."""
+
+    user_id: str
+    closes: tuple[bytes, ...]
+    """Canonical bodies of its ``position_closed`` records, oldest first."""
+    is_complete: bool
+    """Whether these are all. If not, the journal no longer holds some and the store could not
+    be read, or has lost them."""

@@ -8,6 +8,7 @@ The store keeps the same content in typed columns, from which the bytes can be m
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ class EventType(StrEnum):
     """The final result of one close, success or failure: ``status`` and ``outcome`` tell."""
     TRIGGER_ACCEPTED = "trigger_accepted"
     """An episode was opened; the whole trigger is in ``meta_data``."""
+    CLOSE_ACCEPTED = "close_accepted"
+    """A direct close was accepted as an episode; the whole of it is in ``meta_data``."""
     TRIGGER_REFUSED = "trigger_refused"
     """A trigger was not acted on; ``description`` says why."""
     EPISODE_FINISHED = "episode_finished"
@@ -44,6 +47,11 @@ class EventType(StrEnum):
     """A writer ended its life cleanly, with nothing under way."""
     REVERSAL = "reversal"
     """An opposite position stood on a netting account after a close."""
+    PENDING_CANCELLED = "pending_cancelled"
+    """The broker was asked to cancel an order that waited for its price: ``status`` tells how
+    that went."""
+    ACTOR_KILLED = "actor_killed"
+    """The watchdog ended an account's actor that had fallen silent."""
     ENGINE_STARTED = "engine_started"
     ENGINE_STOPPED = "engine_stopped"
 
@@ -125,6 +133,30 @@ def storable(text: str) -> str:
 def optional_text(text: object) -> str | None:
     """Return ``text`` as :func:`storable` does, and nothing for an empty one or another type."""
     return storable(text) if text and isinstance(text, str) else None
+
+
+def optional_real(number: float | None) -> float | None:
+    """Return ``number`` as a column holds it: a float, and nothing for one that is not finite."""
+    return None if number is None or not math.isfinite(number) else float(number)
+
+
+_TYPE = b'"event_type":"'
+
+
+def type_marks(*types: EventType) -> tuple[bytes, ...]:
+    """Prepare event types for :func:`has_type`."""
+    return tuple(f'{kind}"'.encode() for kind in types)
+
+
+def has_type(body: bytes, marks: tuple[bytes, ...]) -> bool:
+    """Say whether a record is of one of these types, without taking its bytes apart.
+
+    Args:
+        body: canonical bytes of a record.
+        marks: from :func:`type_marks`.
+    """
+    # The first bare occurrence is the content's own: see parts_of_body.
+    return body.startswith(marks, body.find(_TYPE) + len(_TYPE))
 
 
 _META = ',"meta_data":'

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.chain import ChainHead, SealedRecord
+from audit.canonical import decode
+from audit.chain import ChainHead
 from audit.receipts import OpenedStream
 from audit.streams import check_owner, parse_stream, stream_name
 
@@ -19,6 +20,16 @@ class StreamState:
     owner: str
     incarnation: int
     head: ChainHead
+    is_open_ended: bool = False
+    """Taken over, from a writer or from a store that knows more than this journal: its next
+    record may have any number, for what lies between may be lost with the journal before."""
+    hole_after: int = 0
+    hole_until: int = 0
+    """Numbers above the first and up to the second were left out when it was taken over."""
+
+    def is_hole(self, seq: int) -> bool:
+        """Whether a record of this number was left out when the stream was taken over."""
+        return self.hole_after < seq <= self.hole_until
 
 
 class StreamRegistry:
@@ -63,10 +74,10 @@ class StreamRegistry:
                 (owner,),
             ).fetchone()
             stream = stream_name(owner, number)
-            is_clean = self._ended_cleanly(owner, number - 1)
+            is_clean, process = self._end_of(owner, number - 1)
             self._add(ChainHead(stream, 0, b""), owner, number)
             head = None if predecessor is None else ChainHead(*predecessor)
-            opened.append(OpenedStream(stream, number, head, is_clean))
+            opened.append(OpenedStream(stream, number, head, is_clean, process))
         return tuple(opened)
 
     def find(self, name: str) -> StreamState:
@@ -79,32 +90,50 @@ class StreamRegistry:
         if state is not None:
             return state
         row = self._connection.execute(
-            "SELECT id, owner, incarnation, head_seq, head_hash FROM streams WHERE name = ?",
+            "SELECT id, owner, incarnation, head_seq, head_hash, is_open_ended, hole_after, "
+            "hole_until FROM streams WHERE name = ?",
             (name,),
         ).fetchone()
         if row is None:
             owner, incarnation = parse_stream(name)
-            return self._add(ChainHead(name, 0, b""), owner, incarnation)
-        state = StreamState(row[0], row[1], row[2], ChainHead(name, row[3], row[4]))
+            return self._add(ChainHead(name, 0, b""), owner, incarnation, is_open_ended=True)
+        head = ChainHead(name, row[3], row[4])
+        state = StreamState(row[0], row[1], row[2], head, bool(row[5]), row[6], row[7])
         self._states[name] = state
         return state
 
     def adopt(self, heads: Iterable[ChainHead]) -> None:
-        """Take over streams that a store holds and this journal does not know."""
+        """Take over streams of which a store holds more than this journal knows."""
         for head in heads:
             state = self.find(head.stream)
             if state.head.seq < head.seq:
-                self._move(state, head)
+                self.move(state, head)
+                state.is_open_ended = True
+                self._connection.execute(
+                    "UPDATE streams SET is_open_ended = 1 WHERE id = ?", (state.id,)
+                )
 
-    def advance(self, records: Iterable[SealedRecord]) -> None:
-        """Move the heads with records that were just inserted."""
-        moved: dict[str, ChainHead] = {}
-        for record in records:
-            head = moved.get(record.stream) or self._states[record.stream].head
-            if record.seq > head.seq:
-                moved[record.stream] = ChainHead(record.stream, record.seq, record.hash)
-        for name, head in moved.items():
-            self._move(self._states[name], head)
+    def resume(self, state: StreamState, seq: int) -> None:
+        """Go on with a stream that was taken over; its next record has the number ``seq``."""
+        state.is_open_ended = False
+        if seq > state.head.seq + 1:
+            state.hole_after, state.hole_until = state.head.seq, seq - 1
+        self._connection.execute(
+            "UPDATE streams SET is_open_ended = 0, hole_after = ?, hole_until = ? WHERE id = ?",
+            (state.hole_after, state.hole_until, state.id),
+        )
+
+    def move(self, state: StreamState, head: ChainHead) -> None:
+        """Move a stream's head to a later record."""
+        self._connection.execute(
+            "UPDATE streams SET head_seq = ?, head_hash = ? WHERE id = ?",
+            (head.seq, head.hash, state.id),
+        )
+        state.head = head
+
+    def newest_lives(self, owners: Iterable[str]) -> dict[str, int]:
+        """Number of each owner's newest life; 0 if it never had one."""
+        return {owner: self._newest.get(owner, 0) for owner in owners}
 
     def heads(self) -> tuple[ChainHead, ...]:
         """Last known head of every stream that has one."""
@@ -119,33 +148,42 @@ class StreamRegistry:
             "UPDATE streams SET closed_at_seq = ? WHERE name = ?", (seq, stream)
         )
 
-    def _ended_cleanly(self, owner: str, incarnation: int) -> bool:
-        """Whether a life ended with its closing record, or never was (number 0)."""
+    def note_process(self, stream: str, meta: str) -> None:
+        """Note which process runs a life, as the first record of its stream says.
+
+        Args:
+            stream: the stream's name.
+            meta: the record's ``meta_data``, canonical.
+        """
+        process = decode(meta).get("process")
+        if isinstance(process, str):
+            self._connection.execute(
+                "UPDATE streams SET process = ? WHERE name = ?", (process, stream)
+            )
+
+    def _end_of(self, owner: str, incarnation: int) -> tuple[bool, str | None]:
+        """Whether a life ended with its closing record, or never was, and which process ran it."""
         row = self._connection.execute(
-            "SELECT closed_at_seq = head_seq FROM streams WHERE owner = ? AND incarnation = ?",
+            "SELECT closed_at_seq = head_seq, process FROM streams "
+            "WHERE owner = ? AND incarnation = ?",
             (owner, incarnation),
         ).fetchone()
-        return incarnation == 0 if row is None else bool(row[0])
+        return (incarnation == 0, None) if row is None else (bool(row[0]), row[1])
 
     def is_superseded(self, state: StreamState) -> bool:
         """Whether the stream's owner has a newer life."""
         return state.incarnation < self._newest[state.owner]
 
-    def _add(self, head: ChainHead, owner: str, incarnation: int) -> StreamState:
+    def _add(
+        self, head: ChainHead, owner: str, incarnation: int, *, is_open_ended: bool = False
+    ) -> StreamState:
         cursor = self._connection.execute(
-            "INSERT INTO streams (name, owner, incarnation, head_seq, head_hash) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (head.stream, owner, incarnation, head.seq, head.hash),
+            "INSERT INTO streams (name, owner, incarnation, head_seq, head_hash, is_open_ended) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (head.stream, owner, incarnation, head.seq, head.hash, is_open_ended),
         )
         assert cursor.lastrowid is not None
-        state = StreamState(cursor.lastrowid, owner, incarnation, head)
+        state = StreamState(cursor.lastrowid, owner, incarnation, head, is_open_ended)
         self._states[head.stream] = state
         self._newest[owner] = max(self._newest.get(owner, 0), incarnation)
         return state
-
-    def _move(self, state: StreamState, head: ChainHead) -> None:
-        self._connection.execute(
-            "UPDATE streams SET head_seq = ?, head_hash = ? WHERE id = ?",
-            (head.seq, head.hash, state.id),
-        )
-        state.head = head

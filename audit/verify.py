@@ -129,10 +129,14 @@ class _Check:
     def finish(self) -> ChainProblem | None:
         """Check that everything expected was there."""
         problem = self._end_stream()
-        if problem is None and self._expected:
-            (stream, seq), (_, witness) = next(iter(self._expected.items()))
-            problem = ChainProblem(stream, seq, "", f"is missing: {witness} names it")
-        return problem
+        if problem is not None:
+            return problem
+        for (stream, seq), (digest, witness) in self._expected.items():
+            # A stream all of whose records were set aside is nowhere in the store.
+            apart = self._apart.get((stream, seq))
+            if apart is None or apart.hash != digest:
+                return ChainProblem(stream, seq, "", f"is missing: {witness} names it")
+        return None
 
     def _end_stream(self) -> ChainProblem | None:
         return None if self._verifier is None else self._fill_gap(None)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.audit import audit
 from actors.cli.stress import stress
 
 app = typer.Typer(
@@ -35,3 +36,4 @@ def _options(
 
 
 app.command()(stress)
+app.add_typer(audit)

@@ -1,4 +1,4 @@
-"""What a real crash leaves of a DuckDB file, and what the ledger makes of it."""
+"""What a real crash and a damage leave of store and journal, and what the ledger makes of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from audit.backlog import Backlog
+from audit.chain import ChainWriter
+from audit.journal import Journal
 from audit.ledger import AuditLedger
 from tests.unit.audit.samples import a_chain
 
@@ -53,6 +56,27 @@ def test_a_cut_log_is_filled_up_from_the_journal(crashed: Path, cut: int) -> Non
         assert ledger.verify().ok
 
 
+def test_a_cut_log_that_the_journal_cannot_mend_is_named(crashed: Path) -> None:
+    journal = Journal(crashed / "journal.sqlite3")
+    with journal.writing() as rows:  # as after 20,000 more records that the store has for good
+        rows.execute("UPDATE records SET body = NULL WHERE ordinal <= 390")
+        rows.execute("UPDATE progress SET stored = 400")
+    journal.close()
+    log = crashed / "audit.duckdb.wal"
+    with log.open("r+b") as file:
+        file.truncate(1_000)
+    with _reopen(crashed) as ledger:
+        assert ledger.count() == 10
+        assert [str(gap) for gap in ledger.gaps()] == [
+            "account:u1:1@1..100 (100)",
+            "account:u101:1@1..100 (100)",
+            "account:u201:1@1..100 (100)",
+            "account:u301:1@1..90 (90)",
+        ]
+        assert "account:u301:1@1..90 (90)" in ledger.status().alarms[-1]
+        assert not ledger.histories(["u1"])[0].is_complete
+
+
 @pytest.mark.parametrize("part", [0.1, 0.9])
 def test_a_flipped_bit_in_the_log_is_never_silence(crashed: Path, part: float) -> None:
     log = crashed / "audit.duckdb.wal"
@@ -64,3 +88,32 @@ def test_a_flipped_bit_in_the_log_is_never_silence(crashed: Path, part: float) -
         assert ledger.verify().ok
         kept_apart = list(crashed.glob("audit.duckdb.damaged-*"))
         assert bool(kept_apart) == bool(ledger.status().alarms)
+
+
+def test_a_flipped_bit_in_the_journals_own_log_is_never_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Backlog, "merge", lambda _: None)  # as before the filler comes to it
+    live, crashed = tmp_path / "live", tmp_path / "crashed"
+    with _reopen(live) as ledger:
+        for number in range(4):
+            stream = ledger.open_stream(f"account:u{number}").stream
+            ledger.append(a_chain(100, stream, 1 + 100 * number))
+        assert ledger.drain(10)
+        shutil.copytree(live, crashed)
+    log = crashed / "journal.sqlite3-wal"
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 1  # SQLite drops this frame and all that follow
+    log.write_bytes(data)
+    with _reopen(crashed) as ledger:
+        assert "the journal lacks the last records: took over" in ledger.status().alarms[0]
+        assert ledger.count() == _COUNT
+        opened = ledger.open_stream("account:u3")
+        assert opened.incarnation == 2
+        assert opened.predecessor is not None
+        assert opened.predecessor.seq == 100
+        writer = ChainWriter(opened.stream, opened.predecessor)
+        ledger.append(a_chain(3, opened.stream, 1_000, writer))
+        assert ledger.verify().ok
+        (history,) = ledger.histories(["u3"])
+        assert (history.is_complete, len(history.closes)) == (True, 103)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from audit.canonical import decode, encode, encode_anything
 from audit.chain import ChainWriter
 from audit.closes import close_record, evidence_of, result_of
-from audit.events import trigger_accepted, trigger_of
+from audit.events import close_accepted, mandate_of, trigger_accepted, trigger_of
 from audit.records import record_of
 from audit.rows import record_of_row, row_of, sealed_of
 from engine.brokers.port import ClosedBy, Deal, DealEntry, Side
+from engine.mandates import DirectClose
 from engine.models import (
     Attempt,
     CloseEvidence,
@@ -100,14 +101,28 @@ _evidence = st.builds(
     deals=st.lists(_deals, max_size=2).map(tuple),
     closed_by=_text,
 )
+_positions = st.none() | st.lists(
+    st.builds(PositionRef, _name, st.integers(1, 2**63 - 1)), max_size=3
+).map(tuple)
+_positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+_direct_closes = st.builds(
+    DirectClose,
+    episode_id=_name,
+    user_id=_name,
+    reason=_name,
+    positions=_positions,
+    key=st.none() | _name,
+    volume=st.none() | _positive,
+    close_price=st.none() | _positive,
+    initiator=_name,
+)
 _triggers = st.builds(
     GuardTrigger,
     user_id=_name,
     guard=st.sampled_from(GuardType),
     reason=_name,
     severity=st.sampled_from(Severity),
-    positions=st.none()
-    | st.lists(st.builds(PositionRef, _name, st.integers(1, 2**63 - 1)), max_size=3).map(tuple),
+    positions=_positions,
     trigger_id=_name,
     triggered_at=_moment,
     inputs=_details,
@@ -139,3 +154,16 @@ def test_a_trigger_survives_its_record(trigger: GuardTrigger, occurred_at: int) 
     assert trigger_of(record_of(sealed.body)) == trigger
     row = row_of(sealed, occurred_at, False)
     assert sealed_of(row) == sealed
+
+
+@given(_triggers | _direct_closes, _time_us)
+def test_what_opened_an_episode_survives_its_record(
+    mandate: GuardTrigger | DirectClose, occurred_at: int
+) -> None:
+    if isinstance(mandate, GuardTrigger):
+        accepted = trigger_accepted(mandate, occurred_at=occurred_at)
+    else:
+        accepted = close_accepted(mandate, occurred_at=occurred_at)
+    sealed = ChainWriter("supervisor:1").seal(accepted)
+    assert mandate_of(record_of(sealed.body)) == mandate
+    assert sealed_of(row_of(sealed, occurred_at, False)) == sealed

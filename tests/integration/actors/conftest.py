@@ -28,8 +28,10 @@ class Local:
                 self.stage.broker(user_id).add(ticket)
         await self.supervisor.add_accounts([spec(user_id) for user_id in user_ids])
 
-    def another_life(self) -> Supervisor:
+    def another_life(self, **changes: object) -> Supervisor:
+        self.config = self.config.model_copy(update=changes)
         self.supervisor = Supervisor(self.stage, self.config, "test", random=Random(2))
+        self.stage.supervisor = self.supervisor
         return self.supervisor
 
 
@@ -37,5 +39,7 @@ class Local:
 async def local(tmp_path: Path) -> AsyncIterator[Local]:
     config = EngineConfig(data_dir=tmp_path, settle_window_s=0.2)
     stage = LocalStage(tmp_path)
-    yield Local(stage, Supervisor(stage, config, "test", random=Random(1)), config)
+    local = Local(stage, Supervisor(stage, config, "test", random=Random(1)), config)
+    stage.supervisor = local.supervisor
+    yield local
     await stage.stop()

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 from actors.account import AccountActor
+from actors.account_host import AccountHost
 from actors.audit import AuditActor
 from actors.links import AccountLink, ActorLost, AuditLink
-from actors.messages import AccountBook, Activated, Activation, CloseReply, WatchReply
+from actors.messages import (
+    AccountBook,
+    Activated,
+    Activation,
+    CloseReply,
+    Exposure,
+    LifeSign,
+    Term,
+    WatchReply,
+)
+from actors.supervisor import Supervisor
 from audit.chain import SealedRecord
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+)
 from engine.brokers.account_spec import AccountSpec
 from engine.brokers.port import Broker
-from engine.models import CloseRequest, GuardTrigger
+from engine.clock import SystemClock
+from engine.mandates import Mandate
 from tests.scripted_broker import ScriptedBroker
 
 _T = TypeVar("_T")
@@ -33,33 +52,80 @@ class Threaded:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1)
 
+    def submit(self, method: Callable[..., _T], *arguments: object) -> Future[_T]:
+        return self._pool.submit(method, *arguments)
+
     async def run(self, method: Callable[..., _T], *arguments: object) -> _T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: method(*arguments))
+        return await asyncio.wrap_future(self.submit(method, *arguments))
 
     def stop(self) -> None:
         self._pool.shutdown()
 
 
+class LocalShipment:
+    """Records on their way to the audit's thread."""
+
+    def __init__(self, sent: Future[AppendReceipt]) -> None:
+        self._sent = sent
+
+    def receipt(self) -> AppendReceipt | None:
+        return self._sent.result() if self._sent.done() else None
+
+
+class LocalSide:
+    """The engine around an account's life; the supervisor runs in the test's own loop."""
+
+    def __init__(self, stage: LocalStage, user_id: str) -> None:
+        self._stage = stage
+        self._user_id = user_id
+        self._loop = asyncio.get_running_loop()
+
+    def ship(self, records: Sequence[SealedRecord]) -> LocalShipment:
+        audit = self._stage.local_audit
+        return LocalShipment(audit.submit(audit.actor.append, tuple(records)))
+
+    async def renew(self, incarnation: int, asked_at: float) -> Term | None:
+        supervisor = self._stage.supervisor
+        if supervisor is None:
+            raise ActorLost("the supervisor is away")
+        self._stage.renewals.append((self._user_id, incarnation))
+        renewing = supervisor.renew(self._user_id, incarnation, asked_at)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(renewing, self._loop))
+
+    async def history(self) -> AccountHistory:
+        audit = self._stage.local_audit
+        (history,) = await asyncio.wrap_future(audit.submit(audit.actor.histories, [self._user_id]))
+        return history
+
+    def is_dead(self, process: str) -> bool:
+        return process in self._stage.dead
+
+
 class LocalAccount(Threaded):
     """An account actor, and the troubles that a test gives it."""
 
-    def __init__(self, actor: AccountActor) -> None:
+    def __init__(self, actor: AccountActor, process: str) -> None:
         super().__init__()
         self.actor = actor
+        self.process = process
         self.activations: list[Activation] = []
+        self.is_dead = False
         self.losses: list[str] = []
-        """Names of calls to lose: ``liquidate`` before it acts, ``liquidate:reply`` after."""
+        """Names of calls to lose: ``close`` before it acts, ``close:reply`` after."""
 
     def stop(self) -> None:
         self._pool.submit(self.actor.end)
         super().stop()
 
     async def _call(self, name: str, *arguments: object) -> Any:
+        if self.is_dead:
+            raise ActorLost(f"the actor of {name} was killed")
         if name in self.losses:
             self.losses.remove(name)
             raise ActorLost(f"{name} was lost")
         answer = await self.run(getattr(self.actor, name), *arguments)
+        if self.is_dead:
+            raise ActorLost(f"the actor of {name} was killed")
         if f"{name}:reply" in self.losses:
             self.losses.remove(f"{name}:reply")
             raise ActorLost(f"the reply of {name} was lost")
@@ -70,22 +136,20 @@ class LocalAccount(Threaded):
         answer: Activated = await self._call("activate", activation)
         return answer
 
-    async def liquidate(self, trigger: GuardTrigger) -> CloseReply:
-        answer: CloseReply = await self._call("liquidate", trigger)
+    async def life(self) -> LifeSign | None:
+        answer: LifeSign | None = await self._call("life")
         return answer
 
-    async def close(self, request: CloseRequest) -> CloseReply:
-        answer: CloseReply = await self._call("close", request)
+    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+        answer: CloseReply = await self._call("close", term, mandate, accepted_us)
         return answer
 
-    async def close_all(
-        self, reason: str, positions: Sequence[Mapping[str, Any]] | None, key: str | None
-    ) -> CloseReply:
-        answer: CloseReply = await self._call("close_all", reason, positions, key)
+    async def watch(self, term: Term, slice_s: float) -> WatchReply:
+        answer: WatchReply = await self._call("watch", term, slice_s)
         return answer
 
-    async def watch(self, slice_s: float) -> WatchReply:
-        answer: WatchReply = await self._call("watch", slice_s)
+    async def exposure(self, term: Term) -> Exposure:
+        answer: Exposure = await self._call("exposure", term)
         return answer
 
     async def book(self) -> AccountBook:
@@ -116,8 +180,23 @@ class LocalAudit(Threaded):
     async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         return await self.run(self.actor.open_streams, owners)
 
+    async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
+        return await self.run(self.actor.newest_lives, owners)
+
+    async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        return await self.run(self.actor.histories, user_ids)
+
     async def open_episodes(self) -> tuple[OpenEpisode, ...]:
         return await self.run(self.actor.open_episodes)
+
+    async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
+        return await self.run(self.actor.finished_episode, episode_id)
+
+    async def finished_names(self) -> tuple[str, ...]:
+        return await self.run(self.actor.finished_names)
+
+    async def locks(self) -> tuple[AccountLock, ...]:
+        return await self.run(self.actor.locks)
 
     async def status(self) -> Mapping[str, Any]:
         return await self.run(self.actor.status)
@@ -128,21 +207,45 @@ class LocalStage:
 
     def __init__(self, folder: Path) -> None:
         self.local_audit = LocalAudit(folder)
+        self.supervisor: Supervisor | None = None
+        """Who answers renewals."""
         self.brokers: dict[str, ScriptedBroker] = {}
         self.links: dict[str, LocalAccount] = {}
         self.ended: list[str] = []
+        self.killed: list[str] = []
+        self.renewals: list[tuple[str, int]] = []
+        self.dead: set[str] = set()
+        """Processes that are proven dead."""
+        self._left: list[LocalAccount] = []
         self._specs: dict[str, object] = {}
 
     def broker(self, user_id: str) -> ScriptedBroker:
         return self.brokers.setdefault(user_id, ScriptedBroker())
 
-    def _open(self, spec: AccountSpec) -> Broker:
-        return self.broker(spec.user_id)
+    def _open(self, account: AccountSpec) -> Broker:
+        return self.broker(account.user_id)
 
     async def start_account(self, user_id: str) -> AccountLink:
         if user_id not in self.links:
-            self.links[user_id] = LocalAccount(AccountActor(user_id, open_account=self._open))
+            process = f"process-{user_id}-{len(self._left) + len(self.ended)}"
+            host = AccountHost(
+                user_id,
+                LocalSide(self, user_id),
+                clock=SystemClock(),
+                process=process,
+                open_account=self._open,
+            )
+            self.links[user_id] = LocalAccount(AccountActor(host), process)
         return self.links[user_id]
+
+    async def kill_account(self, user_id: str) -> None:
+        """Forget the actor; its thread goes on as a killed process's last call may."""
+        self.killed.append(user_id)
+        link = self.links.pop(user_id, None)
+        if link is not None:
+            link.is_dead = True
+            self.dead.add(link.process)
+            self._left.append(link)
 
     async def end_account(self, user_id: str) -> None:
         self.ended.append(user_id)
@@ -165,5 +268,7 @@ class LocalStage:
     async def stop(self) -> None:
         for user_id in list(self.links):
             await self.end_account(user_id)
+        for link in self._left:
+            link.stop()
         await self.local_audit.run(self.local_audit.actor.close)
         self.local_audit.stop()

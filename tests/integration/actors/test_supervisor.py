@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from actors.messages import EpisodeReport, EpisodeState, WatchReply
+from actors.messages import EpisodeReport, EpisodeState, Term, WatchReply
 from actors.supervisor import Supervisor
 from audit.chain import SealedRecord
 from audit.closes import result_of
@@ -18,7 +18,8 @@ from audit.queries import RecordQuery
 from audit.receipts import AppendReceipt
 from audit.records import AuditRecord, EventType
 from engine.errors import IdempotencyConflict, UnknownAccount
-from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, GuardType
+from engine.mandates import DirectClose
+from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType, PositionRef
 from engine.outcomes import Outcome, Verdict
 from tests.integration.actors.conftest import Local
 from tests.scripted_broker import ScriptedBroker, fill, say
@@ -123,10 +124,8 @@ async def test_a_position_that_stays_open_is_a_residual_that_says_so(local: Loca
     assert (finished.outcome, finished.meta_data["residual"]) == ("residual", 1)
 
 
-@pytest.mark.parametrize("loss", ["liquidate", "liquidate:reply"])
-async def test_a_lost_actor_gets_a_new_life_and_closes_nothing_twice(
-    local: Local, loss: str
-) -> None:
+@pytest.mark.parametrize("loss", ["close", "close:reply"])
+async def test_a_lost_call_is_made_again_in_the_same_life(local: Local, loss: str) -> None:
     await local.add("ann")
     link = local.stage.links["ann"]
     link.losses.append(loss)
@@ -134,9 +133,33 @@ async def test_a_lost_actor_gets_a_new_life_and_closes_nothing_twice(
     assert report.state is EpisodeState.FLAT
     assert local.stage.broker("ann").open == {}
     assert len(local.stage.broker("ann").sent) == 3
-    first, second = link.activations
-    assert (first.opened.incarnation, second.opened.incarnation) == (1, 2)
-    assert second.wait_for_predecessor
+    assert [a.opened.incarnation for a in link.activations] == [1]
+
+
+async def test_a_killed_actor_gets_a_new_life_and_closes_nothing_twice(local: Local) -> None:
+    await local.add("ann")
+    first = local.stage.links["ann"]
+    hold, entered = threading.Event(), threading.Event()
+
+    def hang(broker: ScriptedBroker, order: object) -> object:
+        entered.set()
+        assert hold.wait(10)
+        return fill()(broker, order)  # type: ignore[arg-type]
+
+    local.stage.broker("ann").script.append(hang)  # type: ignore[arg-type]
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    await asyncio.to_thread(entered.wait, 10)
+    await local.stage.kill_account("ann")
+    hold.set()
+    async with asyncio.timeout(20):
+        (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.FLAT
+    assert local.stage.broker("ann").open == {}
+    assert len({order.ticket for order in local.stage.broker("ann").sent}) == 3
+    (second,) = local.stage.links["ann"].activations
+    assert second.opened.incarnation == 2
+    assert not second.opened.predecessor_ended_cleanly
+    assert second.opened.predecessor_process == first.process
 
 
 async def test_a_failing_audit_holds_up_no_close_and_loses_no_record(local: Local) -> None:
@@ -163,7 +186,7 @@ async def test_results_of_many_accounts_ride_together(local: Local) -> None:
     local.stage.local_audit.batches.clear()
     await liquidate(local, *(trigger(f"user-{n}") for n in range(20)))
     batches = local.stage.local_audit.batches
-    assert sum(batches) == 20 + 20 + 20 * 3, "triggers, ends and closes"
+    assert sum(batches) == 20 + 20 + 20 + 20 * 3, "triggers, locks, ends and closes"
     assert len(batches) < 20
 
 
@@ -184,13 +207,37 @@ async def test_a_supervisor_in_its_next_life_finishes_what_was_open(local: Local
     assert local.stage.broker("ann").open == {}
 
 
-async def test_a_direct_close_is_recorded_before_it_returns(local: Local) -> None:
+def direct(user_id: str, ticket: int, key: str | None = None, call: str = "call-1") -> DirectClose:
+    where = (PositionRef(str(ticket), ticket),)
+    return DirectClose(call, user_id, "by hand", where, key or str(ticket))
+
+
+async def close(local: Local, mandate: DirectClose) -> CloseResult:
+    results, durable = await local.supervisor.close(mandate)
+    assert durable
+    bulk: BulkCloseResult = pickle.loads(results)
+    (result,) = bulk.results
+    return result
+
+
+async def test_a_direct_close_is_an_episode_and_recorded_before_it_returns(local: Local) -> None:
     await local.add("ann")
-    request = CloseRequest("1", 1, "ann", "by hand")
-    result: CloseResult = pickle.loads(await local.supervisor.close(request))
+    result = await close(local, direct("ann", 1))
     assert result.outcome is Outcome.DONE
-    assert pickle.loads(await local.supervisor.close(request)) == result
+    assert await close(local, direct("ann", 1, call="call-2")) == result
     assert len(await records(local, EventType.POSITION_CLOSED)) == 1
+    assert len(await records(local, EventType.CLOSE_ACCEPTED)) == 2
+    assert len(await records(local, EventType.EPISODE_FINISHED)) == 2
+
+
+async def test_a_direct_close_with_a_used_key_and_another_ticket_is_refused(local: Local) -> None:
+    await local.add("ann")
+    await close(local, direct("ann", 1, "key"))
+    other = DirectClose("call-2", "ann", "by hand", (PositionRef("1", 2),), "key")
+    with pytest.raises((IdempotencyConflict, ValueError)):
+        await local.supervisor.close(other)
+    assert len(local.stage.broker("ann").sent) == 1
+    assert len(await records(local, EventType.EPISODE_FINISHED)) == 2
 
 
 async def test_shutdown_releases_accounts_and_says_so(local: Local) -> None:
@@ -242,14 +289,14 @@ async def test_to_stop_watching_loses_neither_records_nor_a_trigger(local: Local
     in_slice, go_on = threading.Event(), threading.Event()
     watch = link.actor.watch
 
-    def slow(slice_s: float) -> WatchReply:
-        watch(slice_s)
+    def slow(term: Term, slice_s: float) -> WatchReply:
+        watch(term, slice_s)
         in_slice.set()
         assert go_on.wait(10)
         broker.account_state = replace(broker.account_state, equity=850.0)
-        warned = watch(slice_s)
+        warned = watch(term, slice_s)
         broker.account_state = replace(broker.account_state, equity=500.0)
-        tripped = watch(slice_s)
+        tripped = watch(term, slice_s)
         return replace(tripped, records=warned.records + tripped.records)
 
     link.actor.watch = slow  # type: ignore[method-assign]

@@ -148,6 +148,8 @@ def test_queries_choose_and_order(store: DuckDBStore) -> None:
     assert seen(RecordQuery(since=NOW + 2, until=NOW + 7)) == rows[1:3]
     assert seen(RecordQuery(limit=2, newest_first=True)) == [rows[4], rows[3]]
     assert seen(RecordQuery(user_id="nobody")) == []
+    assert seen(RecordQuery(user_ids=("u2", "nobody"))) == rows[3:5]
+    assert len(seen(RecordQuery(user_ids=("u1", "u2")))) == 6
 
 
 def test_a_second_process_is_told_what_to_do_and_harms_nothing(path: Path) -> None:

@@ -9,7 +9,10 @@ import pytest
 import audit
 
 _HEAVY = ("sqlalchemy", "duckdb", "sqlite3", "pydantic", "numpy", "pandas", "pyarrow", "ray")
-_LIGHT = "import audit, audit.canonical, audit.chain, audit.closes, audit.events, audit.streams"
+_LIGHT = (
+    "import audit, audit.canonical, audit.chain, audit.closes, audit.events, audit.receipts, "
+    "audit.replay, audit.streams"
+)
 
 
 def _loaded(statement: str) -> list[str]:

@@ -13,6 +13,7 @@ from audit.closes import result_of
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.events import trigger_accepted
 from audit.filler import FillPolicy
+from audit.gaps import StreamGap
 from audit.journal import Journal
 from audit.ledger import AuditLedger
 from audit.queries import RecordQuery
@@ -258,3 +259,113 @@ def test_one_appends_while_another_reads(ledger: AuditLedger) -> None:
     reader.join(30)
     assert counts == sorted(counts)
     assert ledger.count() == 200
+
+
+def _forget_all_but(journal_path: Path, whole: int) -> None:
+    """Have the journal hold only its last records whole, as after a long life."""
+    journal = Journal(journal_path)
+    with journal.writing() as rows:
+        rows.execute("UPDATE records SET body = NULL WHERE ordinal <= ?", (journal.newest - whole,))
+    journal.close()
+
+
+def test_what_a_damaged_store_lost_for_good_is_named(url: str, journal_path: Path) -> None:
+    with AuditLedger(url, journal_path) as ledger:
+        for name, count in (("u1", 8), ("u2", 4)):
+            stream = ledger.open_stream(f"account:{name}").stream
+            ledger.append(a_chain(count, stream, 100 * count))
+    _forget_all_but(journal_path, 6)
+    Path(url.removeprefix("duckdb:///")).write_bytes(b"no database" * 1000)
+    with AuditLedger(url, journal_path) as ledger:
+        assert ledger.count() == 6
+        moved, refilled, lost = ledger.status().alarms
+        assert "could not be read" in moved
+        assert "lost 6 of its last records: refilled" in refilled
+        assert "lacks 6 records" in lost
+        assert "account:u1:1@1..6 (6)" in lost
+        assert ledger.gaps() == (StreamGap("account:u1:1", 1, 6, 6),)
+        assert ledger.status().missing == 6
+        one, other = ledger.histories(["u1", "u2"])
+        assert (one.is_complete, len(one.closes)) == (False, 2)
+        assert (other.is_complete, len(other.closes)) == (True, 4)
+
+
+def test_without_a_thread_nothing_moves_by_itself(journal_path: Path, clock: ManualClock) -> None:
+    store = MemoryStore()
+    policy = FillPolicy(batch=4, first_wait_s=0.5, checkpoint_s=30.0)
+    before = threading.active_count()
+    ledger = AuditLedger(store, journal_path, clock=clock, policy=policy, fills_by_itself=False)
+    assert threading.active_count() == before
+    ledger.append(a_chain(10))
+    assert store.rows == {}
+    assert [ledger.fill_step() for _ in range(3)] == [0, 0, 30.0]
+    assert store.batches == [4, 4, 2]
+    assert ledger.status().backlog == 0
+    clock.us += 30_000_000
+    assert ledger.fill_step() is None
+    assert store.checkpoints == 1
+    ledger.append(a_chain(3, "account:u2:1", 50))
+    store.failures = 2
+    assert [ledger.fill_step(), ledger.fill_step(), ledger.fill_step()] == [0.5, 1.0, 30.0]
+    assert ledger.count() == 13
+    assert ledger.verify().ok
+    ledger.append(a_chain(3, "account:u3:1", 60))
+    assert ledger.drain()
+    assert ledger.close()
+
+
+def test_without_a_thread_a_store_that_is_away_is_said_to_be(journal_path: Path) -> None:
+    store = MemoryStore()
+    ledger = AuditLedger(store, journal_path, fills_by_itself=False)
+    ledger.append(a_chain(2))
+    store.failures = 2
+    with pytest.raises(StoreUnavailable, match="lacks 2 acknowledged records"):
+        ledger.records()
+    assert not ledger.drain()
+    assert len(ledger.records()) == 2
+    assert ledger.close()
+
+
+def test_a_store_that_fails_in_mid_batch_gets_it_again(journal_path: Path) -> None:
+    store = MemoryStore()
+    ledger = AuditLedger(store, journal_path, fills_by_itself=False)
+    records = a_chain(10)
+    ledger.append(records)
+    store.fails_after = 5
+    ledger.fill_step()
+    assert "in the middle of a batch" in str(ledger.status().last_error)
+    assert store.rows == {}
+    assert ledger.count() == 10
+    assert store.rows.keys() == ids(records)
+    assert ledger.close()
+
+
+def test_appending_never_waits_for_a_slow_store(journal_path: Path) -> None:
+    store = MemoryStore()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        begun.set()
+        assert go_on.wait(30)
+
+    store.meanwhile = stand_still
+    with AuditLedger(store, journal_path, policy=FillPolicy(linger_s=0.0)) as ledger:
+        first = a_chain(5, ledger.open_stream("account:u1").stream)
+        ledger.append(first)
+        assert begun.wait(30)
+        second = a_chain(5, ledger.open_stream("account:u2").stream, 50)
+        assert ledger.append(second).acknowledged == ids(second)
+        assert [len(one.closes) for one in ledger.histories(["u1", "u2"])] == [5, 5]
+        assert ledger.status().backlog == 10
+        go_on.set()
+        assert ledger.count() == 10
+
+
+def test_a_stream_of_records_set_aside_only_is_no_gap(ledger: AuditLedger) -> None:
+    ledger.append(a_chain(2))
+    for _ in range(2):
+        opened = ledger.open_stream("account:u1")
+        again = a_chain(2, opened.stream, 1, ChainWriter(opened.stream, opened.predecessor))
+        assert len(ledger.append(again).set_aside) == 2
+    assert ledger.verify().ok
+    assert ledger.count() == 2

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
-from typing import Any
+from typing import cast
 
 import pytest
 
 from actors import outbox
-from actors.links import ActorLost
+from actors.links import ActorLost, AuditLink
 from actors.outbox import AuditOutbox, OutboxFull
 from audit.chain import SealedRecord
-from audit.receipts import AppendReceipt, OpenedStream, OpenEpisode, SetAside
+from audit.receipts import AppendReceipt, SetAside
 from engine.patience import Patience
 from tests.virtual_time import VirtualClock
 
@@ -40,19 +40,11 @@ class Audit:
         self.batches.append([r.event_id for r in batch])
         return AppendReceipt(frozenset(r.event_id for r in batch), self.set_aside)
 
-    async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
-        raise AssertionError
-
-    async def open_episodes(self) -> tuple[OpenEpisode, ...]:
-        raise AssertionError
-
-    async def status(self) -> Mapping[str, Any]:
-        raise AssertionError
-
 
 def make(audit: Audit) -> tuple[AuditOutbox, VirtualClock]:
     clock = VirtualClock()
-    return AuditOutbox(audit, clock, Patience(clock, Random(1), first_s=0.1, longest_s=5)), clock
+    patience = Patience(clock, Random(1), first_s=0.1, longest_s=5)
+    return AuditOutbox(cast("AuditLink", audit), clock, patience, "supervisor:9"), clock
 
 
 async def test_records_gather_while_a_batch_is_on_its_way() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.queries import RecordQuery
-from audit.rows import EVENT_ID, HASH, SEQ, STREAM, Row
+from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
 from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
 
 
@@ -20,6 +20,11 @@ class MemoryStore:
         self.batches: list[int] = []
         self.checkpoints = 0
         self.opened = 0
+        self.queries = 0
+        self.fails_after: int | None = None
+        """Rows of the next batch after which the store fails, with nothing of it kept."""
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens in the middle of each batch."""
         self._open = False
         self._safe: dict[str, Row] = {}
 
@@ -42,6 +47,10 @@ class MemoryStore:
         self._use()
         if any(row[EVENT_ID] in self.refused for row in rows):
             raise RowsRefused("a row is refused")
+        self.meanwhile()
+        if self.fails_after is not None and len(rows) > self.fails_after:
+            self.fails_after = None
+            raise StoreUnavailable("the store failed in the middle of a batch")
         self.batches.append(len(rows))
         wrong = {
             row[EVENT_ID]: "another hash"
@@ -73,7 +82,10 @@ class MemoryStore:
 
     def query(self, query: RecordQuery) -> list[Row]:
         self._use()
-        return list(self.rows.values())[: query.limit]
+        self.queries += 1
+        chosen = [row for row in self.rows.values() if _is_chosen(row, query)]
+        chosen.sort(key=_in_time, reverse=query.newest_first)
+        return chosen[: query.limit]
 
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         self._use()
@@ -98,3 +110,22 @@ class MemoryStore:
             raise StoreUnavailable("the store is away")
         if need_open and not self._open:
             raise StoreUnavailable("the store is not open")
+
+
+_USER = COLUMNS.index("user_id")
+_TRIGGER = COLUMNS.index("trigger_id")
+_TYPE = COLUMNS.index("event_type")
+_OCCURRED = COLUMNS.index("occurred_at")
+
+
+def _in_time(row: Row) -> tuple[int, str, int]:
+    return row[_OCCURRED], row[STREAM], row[SEQ]
+
+
+def _is_chosen(row: Row, query: RecordQuery) -> bool:
+    return (
+        query.user_id in (None, row[_USER])
+        and query.trigger_id in (None, row[_TRIGGER])
+        and (not query.user_ids or row[_USER] in query.user_ids)
+        and (not query.event_types or row[_TYPE] in query.event_types)
+    )

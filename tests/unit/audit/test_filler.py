@@ -8,6 +8,7 @@ import pytest
 from audit.backlog import Backlog
 from audit.errors import StoreUnavailable
 from audit.filler import Filler, FillPolicy
+from audit.gaps import StreamGap
 from audit.journal import Journal
 from tests.unit.audit.memory_store import MemoryStore
 from tests.unit.audit.samples import ManualClock, a_chain, ids
@@ -78,7 +79,7 @@ def test_what_a_crash_of_the_store_lost_is_filled_again(
     journal.append(records)
     filler.step()
     store.crash()
-    filler.distrust()
+    filler.distrust(StoreUnavailable("crashed"))
     assert filler.drain(1)
     assert not filler.last_error
     assert store.rows.keys() == ids(records)
@@ -210,7 +211,9 @@ def test_the_lost_end_of_a_store_is_refilled_as_far_as_the_journal_reaches(
     assert store.rows.keys() == ids(records[:12] + records[15:])
     assert again.missing == 3
     assert "lost 5 of its last records: refilled" in again.alarms[0]
-    assert records[12].event_id in again.alarms[1]
+    assert again.gaps == (StreamGap("account:u1:1", 13, 15, 3),)
+    assert "lacks 3 records" in again.alarms[1]
+    assert "account:u1:1@13..15 (3)" in again.alarms[1]
 
 
 def test_the_thread_fills_drains_and_stops(

@@ -38,6 +38,7 @@ def test_postgres_is_honestly_refused_and_its_password_not_shown() -> None:
     ("arguments", "field"),
     [
         ({"user_id": " "}, "user_id"),
+        ({"user_ids": ("u1", "")}, "user_ids"),
         ({"limit": 0}, "limit"),
         ({"limit": 10_000_000}, "limit"),
         ({"event_types": ("nonsense",)}, "event_types"),

@@ -1,0 +1,159 @@
+"""Lockout: an account that a critical episode has made flat is kept flat until it is released.
+
+Positions that appear, pending orders, and what an episode left over are swept by follow-up
+triggers. Their names derive from the locking episode's, so that no number is used twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from actors.episodes import Episodes
+from actors.links import ActorLost
+from actors.messages import EpisodeState
+from actors.outbox import AuditOutbox
+from actors.roster import Roster
+from audit.receipts import AccountLock
+from engine.clock import Clock, to_datetime
+from engine.config import EngineConfig
+from engine.errors import BrokerError, RiskEngineError
+from engine.identity import sweep_trigger_id
+from engine.models import GuardTrigger, GuardType, Severity
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Lock:
+    """One account's lock."""
+
+    trigger_id: str
+    sweeps: int = 0
+    sweeping: asyncio.Task[None] | None = None
+
+
+class Lockout:
+    """Locks, and the sweeps behind them.
+
+    Args:
+        roster: the accounts.
+        episodes: carry the sweeps out.
+        outbox: is told alarms.
+        clock: time.
+        config: how often to look.
+    """
+
+    def __init__(
+        self,
+        roster: Roster,
+        episodes: Episodes,
+        outbox: AuditOutbox,
+        clock: Clock,
+        config: EngineConfig,
+    ) -> None:
+        """Begin without locks."""
+        self._roster = roster
+        self._episodes = episodes
+        self._outbox = outbox
+        self._clock = clock
+        self._config = config
+        self._locks: dict[str, _Lock] = {}
+
+    def locked_by(self, user_id: str) -> str | None:
+        """Name the episode that keeps an account locked, if it is locked."""
+        lock = self._locks.get(user_id)
+        return None if lock is None else lock.trigger_id
+
+    def restore(self, locks: Sequence[AccountLock]) -> None:
+        """Take up the locks of earlier lives."""
+        for lock in locks:
+            if lock.user_id not in self._locks:
+                self._locks[lock.user_id] = _Lock(lock.trigger_id, lock.sweeps)
+
+    def lock(self, user_id: str, trigger_id: str) -> None:
+        """Take note that an episode has locked an account; the first one that did counts."""
+        self._locks.setdefault(user_id, _Lock(trigger_id))
+
+    def sweep(self, user_id: str) -> None:
+        """Begin to sweep a locked account, if that has not begun."""
+        lock = self._locks.get(user_id)
+        if lock is not None and lock.sweeping is None and user_id in self._roster:
+            lock.sweeping = asyncio.create_task(self._sweep(user_id, lock))
+
+    async def release(self, user_id: str, record: Callable[[], Awaitable[None]]) -> bool:
+        """Unlock an account, once that is on disk; whether it was locked.
+
+        Args:
+            user_id: the account.
+            record: puts the release on disk.
+        """
+        if user_id not in self._locks:
+            return False
+        await record()
+        lock = self._locks.pop(user_id, None)
+        if lock is not None and lock.sweeping is not None:
+            lock.sweeping.cancel()
+        return True
+
+    def forget(self, user_id: str) -> None:
+        """Stop sweeping an account that is let go of; it stays locked on record."""
+        lock = self._locks.pop(user_id, None)
+        if lock is not None and lock.sweeping is not None:
+            lock.sweeping.cancel()
+
+    def stop(self) -> None:
+        """Stop all sweeping; the locks stay on record."""
+        for user_id in list(self._locks):
+            self.forget(user_id)
+
+    async def _sweep(self, user_id: str, lock: _Lock) -> None:
+        pause_s = self._config.sweep_first_s
+        while True:
+            await self._clock.sleep(pause_s)
+            try:
+                found_something = await self._sweep_once(user_id, lock)
+            except asyncio.CancelledError:
+                raise
+            except (RiskEngineError, ValueError, OSError) as error:
+                _log.error("account %s could not be swept: %s", user_id, error)
+                found_something = False
+            # What comes again and again is looked for at growing intervals, too, but what has
+            # just appeared for the first time is not left waiting for the longest.
+            grown_s = min(self._config.sweep_longest_s, pause_s * 2)
+            pause_s = self._config.sweep_first_s if found_something else grown_s
+
+    async def _sweep_once(self, user_id: str, lock: _Lock) -> bool:
+        """Look at the account, and close what is open; whether something was closed."""
+        waiting = self._episodes.waiting_positions(user_id)
+        if waiting is None:
+            return False  # an open episode is at it
+        try:
+            exposure = await self._roster.call(user_id, lambda link, term: link.exposure(term))
+        except ActorLost:
+            await self._roster.revive(user_id)
+            return False
+        except BrokerError as error:
+            _log.error("locked account %s cannot be read: %s", user_id, error)
+            return False
+        if exposure.positions <= waiting and not exposure.pending:
+            return False  # flat, or as flat as closed markets let it be
+        lock.sweeps += 1
+        trigger = GuardTrigger(
+            user_id,
+            GuardType.OPERATOR,
+            f"sweep {lock.sweeps} of a locked account",
+            Severity.CRITICAL,
+            trigger_id=sweep_trigger_id(lock.trigger_id, lock.sweeps),
+            triggered_at=to_datetime(self._clock.wall_us()),
+            inputs={"sweep_of": lock.trigger_id, "sweep": lock.sweeps},
+        )
+        self._outbox.alarm(
+            f"locked account {user_id} has {exposure.positions} positions and "
+            f"{exposure.pending} pending orders: sweeping"
+        )
+        await self._episodes.submit([trigger], is_locked=True)
+        swept = await self._episodes.ended(trigger.trigger_id)
+        return swept.state is EpisodeState.FLAT

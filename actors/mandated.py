@@ -1,0 +1,122 @@
+"""Carrying out a mandate on one account: from what was told to which positions are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.bulk import BulkOutcome, close_now
+from engine.brokers.port import FAR_FUTURE_MS
+from engine.clock import Clock, to_datetime
+from engine.closing import AccountCloser
+from engine.errors import MarketClosed
+from engine.identity import close_id, close_tag, is_close_tag
+from engine.mandates import DirectClose, Mandate, episode_id_of
+from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef
+
+
+async def carry_out(
+    mandate: Mandate, closer: AccountCloser, accepted_us: int, clock: Clock
+) -> BulkOutcome:
+    """Close what ``mandate`` covers, one position after another.
+
+    Args:
+        mandate: a trigger, or a direct close.
+        closer: of the account.
+        accepted_us: when it was accepted, wall clock. What was answered since then was open at
+            that moment: a mandate over all open positions covers it, too, whoever closed it.
+        clock: dates results.
+
+    Raises:
+        BrokerError: the mandate covers all open positions and they cannot be read.
+        IdempotencyConflict: a direct close of one position conflicts with an earlier one.
+        ValueError: the same, by its names.
+        LeaseLost: this life may not send any more.
+    """
+    if isinstance(mandate, GuardTrigger):
+        refs = mandate.positions
+        if refs is None:
+            refs = await _all_open(closer, mandate, accepted_us)
+        return await close_now(
+            closer,
+            [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
+            close_reason=f"{mandate.guard.value}: {mandate.reason}",
+            key=mandate.trigger_id,
+            initiator=mandate.guard.value,
+            trigger_id=mandate.trigger_id,
+            clock=clock,
+        )
+    refs = mandate.positions
+    if refs is not None and not mandate.is_bulk:
+        (ref,) = refs
+        return await _close_one(mandate, ref, closer)
+    if refs is None:
+        refs = await _all_open(closer, mandate, accepted_us)
+    return await close_now(
+        closer,
+        [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
+        close_reason=mandate.reason,
+        key=mandate.key,
+        initiator=mandate.initiator,
+        trigger_id=mandate.episode_id,
+        clock=clock,
+        volume=mandate.volume,
+        close_price=mandate.close_price,
+    )
+
+
+async def _all_open(
+    closer: AccountCloser, mandate: Mandate, accepted_us: int
+) -> tuple[PositionRef, ...]:
+    """Return what is open, and what was open when the mandate was accepted."""
+    found = {p.ticket: PositionRef(p.position_id, p.ticket) for p in await closer.open_positions()}
+    for ref in (
+        *closer.memory.refs_under(episode_id_of(mandate)),
+        *closer.memory.answered_since(to_datetime(accepted_us)),
+        *await _closed_unrecorded(closer, mandate, accepted_us),
+    ):
+        found.setdefault(ref.ticket, ref)
+    return tuple(found.values())
+
+
+async def _closed_unrecorded(
+    closer: AccountCloser, mandate: Mandate, accepted_us: int
+) -> Iterator[PositionRef]:
+    """Find what a life before this one has closed for the mandate and not lived to record.
+
+    All deals are read, for the broker's clock cannot be compared with ours; once for a mandate
+    that meets a life whose predecessor did not end cleanly.
+    """
+    if not closer.may_continue(accepted_us):
+        return iter(())
+    deals = await closer.broker.deals_between(0, FAR_FUTURE_MS)
+    ours = {d.identifier for d in deals if d.entry.is_exit and is_close_tag(d.comment)}
+    tags = {(d.identifier, d.comment) for d in deals}
+    return (
+        PositionRef(str(number), number)
+        for number in sorted(ours)
+        if (number, _tag(closer.user_id, mandate, number)) in tags
+    )
+
+
+def _tag(user_id: str, mandate: Mandate, number: int) -> str:
+    key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id
+    return close_tag(close_id(user_id, str(number), key or str(number)))
+
+
+async def _close_one(mandate: DirectClose, ref: PositionRef, closer: AccountCloser) -> BulkOutcome:
+    request = CloseRequest(
+        position_id=ref.position_id,
+        ticket=ref.ticket,
+        user_id=mandate.user_id,
+        close_reason=mandate.reason,
+        close_price=mandate.close_price,
+        volume=mandate.volume,
+        idempotency_key=mandate.key or "",
+        initiator=mandate.initiator,
+        trigger_id=mandate.episode_id,
+    )
+    try:
+        result = await closer.close(request)
+    except MarketClosed as closed:
+        return BulkOutcome(BulkCloseResult.of(mandate.reason, ()), (closed,))
+    return BulkOutcome(BulkCloseResult.of(mandate.reason, (result,)), ())

@@ -1,0 +1,201 @@
+"""What was answered before: histories of accounts and ended episodes, from journal and store.
+
+The journal is asked first. What was not stored yet is all there, and so are the last records that
+were; only what it no longer holds is looked up in the store, if that can be asked now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+
+from audit import canonical
+from audit.backlog import Backlog
+from audit.chain import SealedRecord
+from audit.errors import StoreUnavailable
+from audit.filler import Filler
+from audit.journal import Journal
+from audit.queries import LARGEST_LIMIT, RecordQuery
+from audit.receipts import AccountHistory, FinishedEpisode
+from audit.records import EventType, has_type, parts_of_body, storable, type_marks
+from audit.rows import COLUMNS, EVENT_ID, Row, sealed_of
+from audit.store import AuditStore
+from audit.streams import account_owner, parse_stream
+
+_ASKED_AT_ONCE = 200
+_MOST = LARGEST_LIMIT
+_USER = COLUMNS.index("user_id")
+_CLOSED = type_marks(EventType.POSITION_CLOSED)
+_ACCEPTED = type_marks(EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
+_FINISHED = type_marks(EventType.EPISODE_FINISHED)
+_OF_EPISODES = (
+    EventType.TRIGGER_ACCEPTED,
+    EventType.CLOSE_ACCEPTED,
+    EventType.EPISODE_FINISHED,
+    EventType.POSITION_CLOSED,
+)
+
+
+class Recall:
+    """Reads what accounts and episodes came to; never waits for the store to be filled.
+
+    Args:
+        journal: the open journal.
+        backlog: its reading side.
+        filler: which has the store opened, and knows what it lacks.
+        store: the store.
+        patience_s: seconds to wait for the end of a batch that the store is taking.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        backlog: Backlog,
+        filler: Filler,
+        store: AuditStore,
+        *,
+        patience_s: float = 1.0,
+    ) -> None:
+        """Nothing is read yet."""
+        self._journal = journal
+        self._backlog = backlog
+        self._filler = filler
+        self._store = store
+        self._patience_s = patience_s
+
+    def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return the closes of each account, in the order of ``user_ids``.
+
+        Raises:
+            ValueError: one of them is no user id.
+            JournalUnavailable: the journal cannot be read.
+        """
+        found: dict[str, dict[str, SealedRecord]] = {}
+        partial: list[str] = []
+        for user_id in dict.fromkeys(user_ids):
+            found[user_id], is_complete = self._in_journal(user_id)
+            if not is_complete:
+                partial.append(user_id)
+        unread = set(partial)
+        for first in range(0, len(partial), _ASKED_AT_ONCE):
+            asked = partial[first : first + _ASKED_AT_ONCE]
+            unread -= self._add_stored(asked, found)
+        gaps = {parse_stream(gap.stream)[0] for gap in self._filler.gaps} if partial else set()
+        lacking = unread | {user_id for user_id in partial if account_owner(user_id) in gaps}
+        return tuple(
+            AccountHistory(user_id, _bodies(found[user_id].values()), user_id not in lacking)
+            for user_id in user_ids
+        )
+
+    def finished_episode(self, trigger_id: str) -> FinishedEpisode | None:
+        """Return an episode that ended; ``None`` if none of that name did.
+
+        Raises:
+            StoreUnavailable: the journal does not know, or no longer holds it, and the store
+                cannot be asked.
+            JournalUnavailable: the journal cannot be read.
+        """
+        name = storable(trigger_id)
+        known = self._journal.ended_episode(name)
+        if known is None and (self._journal.is_open(name) or self._journal.knows_all_episodes):
+            return None
+        accepted = known.accepted if known else None
+        finished = known.finished if known else None
+        closes: dict[str, SealedRecord] = {}
+        if known is not None:
+            own, is_complete = self._in_journal(known.user_id)
+            closes.update(own)
+            if accepted and finished and is_complete:
+                return _episode(trigger_id, accepted, finished, closes.values())
+        stored = self._ask(RecordQuery(trigger_id=name, event_types=_OF_EPISODES, limit=_MOST))
+        for record in map(sealed_of, stored or ()):
+            if has_type(record.body, _ACCEPTED):
+                accepted = accepted or record.body
+            elif has_type(record.body, _FINISHED):
+                finished = finished or record.body
+            else:
+                closes.setdefault(record.event_id, record)
+        if accepted and finished:
+            user_id = parts_of_body(finished)[2]["user_id"]
+            if not _names_of_answers(finished) <= _close_ids(closes.values()):
+                # Answers of other episodes that this one shares: they closed what it covers.
+                found = {user_id: closes}
+                self._add_stored([user_id], found)
+            return _episode(trigger_id, accepted, finished, closes.values())
+        if stored is None:
+            raise StoreUnavailable(
+                f"trigger_id={trigger_id!r}: the journal no longer holds that episode, and the "
+                f"store cannot be asked just now ({self._filler.last_error or 'it is busy'}): "
+                "ask again later"
+            )
+        return None
+
+    def _in_journal(self, user_id: str) -> tuple[dict[str, SealedRecord], bool]:
+        own = self._backlog.of_owner(account_owner(user_id))
+        closes = {one.event_id: one for one in own.records if has_type(one.body, _CLOSED)}
+        return closes, own.is_complete
+
+    def _add_stored(
+        self, asked: Sequence[str], found: Mapping[str, dict[str, SealedRecord]]
+    ) -> set[str]:
+        """Add what the store holds of these accounts; return those of which that was all."""
+        names = {storable(user_id): user_id for user_id in asked}
+        query = RecordQuery(
+            user_ids=tuple(names), event_types=(EventType.POSITION_CLOSED,), limit=_MOST
+        )
+        stored = self._ask(query)
+        if stored is None:
+            return set()
+        if len(stored) == _MOST:
+            if len(asked) == 1:
+                return set()
+            half = len(asked) // 2
+            return self._add_stored(asked[:half], found) | self._add_stored(asked[half:], found)
+        for row in stored:
+            closes = found[names[row[_USER]]]
+            if row[EVENT_ID] not in closes:
+                closes[row[EVENT_ID]] = sealed_of(row)
+        return set(asked)
+
+    def _ask(self, query: RecordQuery) -> list[Row] | None:
+        """Ask the store, unless it is away or busy."""
+        with self._filler.borrowed(self._patience_s) as can_ask:
+            if not can_ask:
+                return None
+            try:
+                return self._store.query(query)
+            except StoreUnavailable as error:
+                trouble = error
+        self._filler.distrust(trouble)
+        return None
+
+
+def _episode(
+    trigger_id: str, accepted: bytes, finished: bytes, closes: Iterable[SealedRecord]
+) -> FinishedEpisode:
+    """Put an episode together with its own closes, and those of others that it shares."""
+    after = parts_of_body(finished)[2]
+    shared = _names_of_answers(finished)
+    mine = [one for one in closes if _is_of(one, after["trigger_id"], after["user_id"], shared)]
+    return FinishedEpisode(trigger_id, after["user_id"], accepted, finished, _bodies(mine))
+
+
+def _is_of(close: SealedRecord, trigger_id: str, user_id: str, shared: Set[str]) -> bool:
+    before, _, after = parts_of_body(close.body)
+    is_answer = after["trigger_id"] == trigger_id or before["close_id"] in shared
+    return bool(is_answer and after["user_id"] == user_id)
+
+
+def _names_of_answers(finished: bytes) -> frozenset[str]:
+    """Return the close ids that an episode's end names, as far as it does."""
+    named = canonical.decode(parts_of_body(finished)[1]).get("close_ids", ())
+    return frozenset(name for name in named if name and isinstance(name, str))
+
+
+def _close_ids(closes: Iterable[SealedRecord]) -> frozenset[str]:
+    return frozenset(parts_of_body(close.body)[0]["close_id"] or "" for close in closes)
+
+
+def _bodies(records: Iterable[SealedRecord]) -> tuple[bytes, ...]:
+    """Order records as they were written: an account's lives follow each other."""
+    ordered = sorted(records, key=lambda one: (parse_stream(one.stream)[1], one.seq))
+    return tuple(one.body for one in ordered)

@@ -1,0 +1,46 @@
+"""From records back to what an account remembers: the closes that earlier lives have answered.
+
+An account's process uses it when its actor begins a life, so it needs no database.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+
+from audit.closes import evidence_of, result_of
+from audit.receipts import AccountHistory
+from audit.records import EventType, record_of
+from engine.models import CloseEvidence, CloseResult
+
+logger = logging.getLogger(__name__)
+
+
+def remembered(history: AccountHistory) -> Iterator[tuple[CloseResult, CloseEvidence]]:
+    """Read an account's final answers and what they rest on, oldest first.
+
+    Put into :meth:`engine.idempotency.IdempotencyMap.restore` in this order, they make the map
+    that the account's last life had.
+    """
+    yield from replay(history.closes)
+
+
+def replay(closes: Iterable[bytes]) -> Iterator[tuple[CloseResult, CloseEvidence]]:
+    """Read final answers from canonical bodies, in the order given.
+
+    Records of other kinds are passed over, and so are, with an error in the log, those that a
+    newer version wrote in a way that this one cannot read: the rest is worth having.
+
+    Args:
+        closes: canonical bodies of ``position_closed`` records.
+    """
+    for body in closes:
+        try:
+            record = record_of(body)
+            if record.event_type is not EventType.POSITION_CLOSED:
+                continue
+            answer = result_of(record), evidence_of(record)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.error("audit: record %r... is not understood, passed over: %r", body[:80], error)
+            continue
+        yield answer
