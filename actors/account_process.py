@@ -14,7 +14,7 @@ from actors.account import AccountActor
 from actors.account_host import AccountHost
 from actors.links import ActorLost
 from actors.messages import Activated, Activation, Term
-from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef, find
+from actors.placement import AUDIT, SUPERVISOR, ActorRef, find
 from actors.process_identity import is_proven_dead, this_process
 from actors.registry import Registry, Shared
 from audit.chain import SealedRecord
@@ -75,11 +75,9 @@ class RaySide:
 
     async def history(self) -> AccountHistory:
         """Read earlier answers once more."""
-        call = self._find(AUDIT).histories.options(concurrency_group=READING)
-        histories: tuple[AccountHistory, ...] = await _within(
-            HISTORY_S, call.remote([self._user_id])
-        )
-        return histories[0]
+        call = self._find(SUPERVISOR).history.remote(self._user_id)
+        history: AccountHistory = await _within(HISTORY_S, call)
+        return history
 
     def is_dead(self, process: str) -> bool:
         """Whether a process is proven to have ended."""

@@ -10,8 +10,7 @@ from typing import Any, Self, TypeVar
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.calls import Call, EngineCalls, durable_bulk
-from actors.handle import REPEAT_EVERY_S, RiskEngine, cause_of, is_worth_repeating
-from actors.links import ActorLost
+from actors.handle import REPEAT_EVERY_S, RiskEngine, is_worth_repeating, loss_of
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
@@ -220,11 +219,10 @@ class AsyncRiskEngine:
             while True:
                 try:
                     return call.read(await call.make())
-                except RayTaskError as error:
-                    raise cause_of(error) from None
-                except RayActorError as error:
+                except (RayTaskError, RayActorError) as error:
+                    lost = loss_of(error)
                     now = time.monotonic()
                     lost_since = now if lost_since is None else lost_since
                     if not is_worth_repeating(call, error, now - lost_since):
-                        raise ActorLost(str(error)) from error
+                        raise lost from error
                 await asyncio.sleep(REPEAT_EVERY_S)

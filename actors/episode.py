@@ -64,6 +64,16 @@ class Episode:
             return 1
         return reply.still_open or reply.failed or reply.waiting
 
+    @property
+    def is_alarming(self) -> bool:
+        """Whether its end needs a person: a trigger left something open, or a fate is unknown.
+
+        A direct close that failed is its caller's to know.
+        """
+        if isinstance(self.mandate, DirectClose) and self.reply is not None:
+            return self.reply.unknown > 0
+        return self.residual > 0
+
     def finished_record(self, now_us: int) -> AuditRecord:
         """Make the record of the episode's end; :func:`report_of` reads it back."""
         reply = self.reply

@@ -304,7 +304,7 @@ class Episodes:
     async def _end(self, episode: Episode) -> None:
         reply = episode.reply
         state = EpisodeState.RESIDUAL if episode.residual else EpisodeState.FLAT
-        if state is EpisodeState.RESIDUAL:
+        if episode.is_alarming:
             self._outbox.alarm(
                 f"episode {episode.id} of {episode.mandate.user_id} ended with "
                 f"{episode.residual} positions that are not surely closed: {episode.error or ''}"

@@ -34,9 +34,9 @@ REPEAT_FOR_S = 60.0
 """How long a call is repeated while its actor is being started again (2 s were seen)."""
 
 
-def is_worth_repeating(call: Call[Any], error: RayActorError, lost_for_s: float) -> bool:
-    """Whether to make a call again whose actor was lost: it will be back, and nothing is done
-    twice."""
+def is_worth_repeating(call: Call[Any], error: Exception, lost_for_s: float) -> bool:
+    """Whether to make a call again whose actor, or one that it needs, was lost: it will be back,
+    and nothing is done twice."""
     is_gone = isinstance(error, ActorDiedError)
     return call.may_repeat and not is_gone and lost_for_s < REPEAT_FOR_S
 
@@ -353,13 +353,12 @@ class RiskEngine:
                 return call.read(ray.get(call.make(), timeout=left))
             except GetTimeoutError:
                 raise TimeoutError(f"no answer within {timeout} s; the engine goes on") from None
-            except RayTaskError as error:
-                raise cause_of(error) from None
-            except RayActorError as error:
+            except (RayTaskError, RayActorError) as error:
+                lost = loss_of(error)
                 now = time.monotonic()
                 lost_since = now if lost_since is None else lost_since
                 if not is_worth_repeating(call, error, now - lost_since):
-                    raise ActorLost(str(error)) from error
+                    raise lost from error
             time.sleep(REPEAT_EVERY_S if left is None else min(REPEAT_EVERY_S, left))
 
 
@@ -380,6 +379,20 @@ def _start_actors(config: EngineConfig) -> EngineCalls:
     placement.start(AuditProcess, namespace, AUDIT, concurrency_groups={READING: 1})
     placement.start(SupervisorProcess, namespace, SUPERVISOR)
     return EngineCalls(namespace)
+
+
+def loss_of(error: RayTaskError | RayActorError) -> ActorLost:
+    """Return which actor was lost: the one that was called, or one that it needed itself.
+
+    Raises:
+        Exception: none was; it is what the actor's method raised.
+    """
+    if isinstance(error, RayActorError):
+        return ActorLost(str(error))
+    cause = cause_of(error)
+    if not isinstance(cause, ActorLost):
+        raise cause from None
+    return cause
 
 
 def cause_of(error: RayTaskError) -> Exception:

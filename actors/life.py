@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from actors.links import EngineSide, NotActivated
-from actors.mandated import carry_out
+from actors.mandated import carry_out, refusals_in
 from actors.messages import (
     AccountBook,
     Activated,
@@ -31,14 +31,15 @@ from audit.events import guard_alert, pending_cancelled, plain_event
 from audit.records import EventType
 from audit.replay import remembered
 from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed, PendingOrder
-from engine.clock import Clock, to_wall_us
+from engine.clock import Clock
 from engine.closing import AccountCloser
 from engine.errors import BrokerError, IdempotencyConflict, RiskEngineError
 from engine.guards.drawdown import DrawdownGuard
 from engine.guards.market import MarketGuard
 from engine.lease import Lease
 from engine.mandates import DirectClose, Mandate, episode_id_of
-from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType, Severity
+from engine.models import BulkCloseResult, GuardTrigger, GuardType, Severity
+from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
 from engine.pending import cancel_pending
@@ -92,6 +93,7 @@ class AccountLife:
             clock,
             side.ship,
             superseded=self._superseded,
+            inherited=activation.inherited,
             most_held=activation.most_held,
         )
         # Jitter only: seeded by the account so that accounts differ and runs do not.
@@ -207,11 +209,12 @@ class AccountLife:
             done.results,
             closed=done.results.successful_closes,
             failed=done.results.failed_closes,
+            unknown=sum(r.outcome is Outcome.UNKNOWN for r in done.results.results),
             waiting=len(done.waiting),
             opens_in_s=min(waits) if waits else None,
             still_open=left,
             closes=tuple(result.close_id for result in done.results.results),
-            refused=tuple(_written(r) for r in done.results.results if not r.close_id),
+            refused=refusals_in(done.results),
         )
 
     async def _cancel_pending_first(self, mandate: Mandate) -> None:
@@ -235,7 +238,7 @@ class AccountLife:
         for order, why in report.left:
             self._note_pending(order, mandate, why)
         if report.unread is not None:
-            _log.error("pending orders of %s could not be read: %s", self.user_id, report.unread)
+            _log.error("pending orders of %s are unknown: %s", self.user_id, report.unread)
 
     def _note_pending(self, order: PendingOrder, mandate: Mandate, why: str) -> None:
         self._keeper.keep(
@@ -334,7 +337,7 @@ class AccountLife:
             )
         if term.asked_at is not None:
             self._lease.grant(term.asked_at)
-        self._keeper.acknowledged(term.acknowledged)
+        self._keeper.acknowledged(term.acknowledged, term.inherited_acknowledged)
         self._pace.set_share(term.orders_per_s)
 
     async def _renew(self, asked_at: float) -> bool:
@@ -342,7 +345,7 @@ class AccountLife:
         if term is None:
             return False
         if term.incarnation == self.incarnation:
-            self._keeper.acknowledged(term.acknowledged)
+            self._keeper.acknowledged(term.acknowledged, term.inherited_acknowledged)
             self._pace.set_share(term.orders_per_s)
         return term.incarnation == self.incarnation
 
@@ -387,12 +390,3 @@ class AccountLife:
                 details=details,
             )
         )
-
-
-def _written(refused: CloseResult) -> Mapping[str, Any]:
-    return {
-        "position_id": refused.position_id,
-        "ticket": refused.ticket,
-        "error": refused.error_message or "",
-        "at_us": to_wall_us(refused.close_timestamp),
-    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from engine.bulk import BulkOutcome, close_now
 from engine.brokers.port import FAR_FUTURE_MS
-from engine.clock import Clock, to_datetime
+from engine.bulk import BulkOutcome, close_now
+from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
 from engine.errors import MarketClosed
 from engine.identity import close_id, close_tag, is_close_tag
@@ -120,3 +121,17 @@ async def _close_one(mandate: DirectClose, ref: PositionRef, closer: AccountClos
     except MarketClosed as closed:
         return BulkOutcome(BulkCloseResult.of(mandate.reason, ()), (closed,))
     return BulkOutcome(BulkCloseResult.of(mandate.reason, (result,)), ())
+
+
+def refusals_in(results: BulkCloseResult) -> tuple[Mapping[str, Any], ...]:
+    """Return what was refused, in order, as plain data: no record of a close holds it."""
+    return tuple(
+        {
+            "position_id": refused.position_id,
+            "ticket": refused.ticket,
+            "error": refused.error_message or "",
+            "at_us": to_wall_us(refused.close_timestamp),
+        }
+        for refused in results.results
+        if not refused.close_id
+    )

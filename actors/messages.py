@@ -35,6 +35,8 @@ class Term:
     for its lease: every reply and every renewal asks. The lease counts from there."""
     acknowledged: int = 0
     """Records of the life's stream up to this number are on disk."""
+    inherited_acknowledged: Mapping[str, int] = field(default_factory=dict)
+    """The same of earlier lives' streams, whose last records the life was given to hold."""
     orders_per_s: float | None = None
     """The account's share of its broker server's budget; ``None`` is no limit."""
 
@@ -48,7 +50,10 @@ class Activation:
     guards: GuardThresholds
     opened: OpenedStream
     history: AccountHistory
-    """Answers of earlier lives."""
+    """Answers of earlier lives, those among them that are not on disk yet."""
+    inherited: tuple[SealedRecord, ...]
+    """Records of earlier lives that are not known to be on disk: what they answer is answered by
+    this life, so it holds them as its own until they are."""
     version: str
     config_hash: str
     poll_interval_s: float
@@ -100,6 +105,8 @@ class CloseReply:
     asked_at: float = 0.0
     closed: int = 0
     failed: int = 0
+    unknown: int = 0
+    """Positions of which nobody knows what became of a request."""
     waiting: int = 0
     """Positions whose market is closed: not final, to be tried again."""
     opens_in_s: float | None = None

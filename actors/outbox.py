@@ -15,6 +15,7 @@ from actors.links import ActorLost, AuditLink
 from audit.chain import SealedRecord
 from audit.errors import AuditError
 from audit.receipts import AppendReceipt
+from audit.streams import parse_stream
 from engine.clock import Clock
 from engine.patience import Patience
 
@@ -62,6 +63,7 @@ class AuditOutbox:
         self._own_stream = own_stream
         self._answer_s = answer_s
         self._waiting: list[SealedRecord] = []
+        self._going: Sequence[SealedRecord] = ()
         self._handed_in: dict[str, int] = {}
         self._on_disk: dict[str, int] = {}
         self._waits: list[tuple[Mapping[str, int], asyncio.Future[None]]] = []
@@ -79,6 +81,12 @@ class AuditOutbox:
     def on_disk(self, stream: str) -> int:
         """Return the number up to which a stream's records are known to be on disk."""
         return self._on_disk.get(stream, 0)
+
+    def unwritten(self, owner: str) -> tuple[SealedRecord, ...]:
+        """Return the records of an owner's streams that are held here and not known on disk."""
+        held = (*self._going, *self._waiting)
+        theirs = {stream for stream in {r.stream for r in held} if parse_stream(stream)[0] == owner}
+        return tuple(r for r in held if r.stream in theirs)
 
     async def append(self, records: Sequence[SealedRecord]) -> None:
         """Return when the records are on disk; see :meth:`hand_in`.
@@ -142,9 +150,10 @@ class AuditOutbox:
             while self._waiting:
                 # Let every reply that has already arrived join this batch.
                 await asyncio.sleep(0)
-                going = self._waiting[:MOST_IN_ONE_GO]
+                self._going = going = self._waiting[:MOST_IN_ONE_GO]
                 del self._waiting[:MOST_IN_ONE_GO]
                 await self._send(going)
+                self._going = ()
                 self._unacknowledged -= len(going)
                 self._tell()
         finally:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from itertools import chain, islice
 
 from actors.links import Shipment
 from audit.chain import ChainWriter, SealedRecord
@@ -43,10 +44,11 @@ class RecordKeeper:
 
     Args:
         user_id: the account.
-        chain: the chain of this life's stream.
+        stream: numbers and seals this life's records.
         clock: measures how long records have been held.
         ship: sends early; ``None`` never does.
         superseded: told when the audit knows a newer life.
+        inherited: records of the stream before, held as if they were this life's own.
         hold_s: seconds that a record may wait for company.
         most_held: records held while nobody takes them.
     """
@@ -54,22 +56,24 @@ class RecordKeeper:
     def __init__(
         self,
         user_id: str,
-        chain: ChainWriter,
+        stream: ChainWriter,
         clock: Clock,
         ship: Ship | None = None,
         *,
         superseded: Callable[[], None] = lambda: None,
+        inherited: Sequence[SealedRecord] = (),
         hold_s: float = 0.25,
         most_held: int = 10_000,
     ) -> None:
         """Start with nothing to keep."""
         self._user_id = user_id
-        self._chain = chain
+        self._stream = stream
         self._clock = clock
         self._ship = ship
         self._superseded = superseded
         self._hold_s = hold_s
         self._most_held = most_held
+        self._inherited = list(inherited)
         self._held: deque[SealedRecord] = deque()
         self._held_since = 0.0
         self._on_the_way: Shipment | None = None
@@ -82,7 +86,7 @@ class RecordKeeper:
     @property
     def held(self) -> int:
         """Records that are not known to be on disk."""
-        return len(self._held) + len(self._summaries)
+        return len(self._inherited) + len(self._held) + len(self._summaries)
 
     def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
         """Record the final result of one close."""
@@ -90,7 +94,7 @@ class RecordKeeper:
             if self.first_sent_us is None:
                 self.first_sent_us = evidence.attempts[0].sent_us
             self.last_answered_us = evidence.attempts[-1].answered_us
-        if len(self._held) >= self._most_held:
+        if self._is_full():
             evidence = replace(evidence, attempts=(), deals=())
             self._summarise(close_record(result, evidence, user_id=self._user_id))
         else:
@@ -111,14 +115,20 @@ class RecordKeeper:
 
     def keep(self, record: AuditRecord) -> None:
         """Seal any record of this account."""
-        if len(self._held) >= self._most_held:
+        if self._is_full():
             self._summarise(record)
             return
         now = self._clock.monotonic()
         if not self._held:
             self._held_since = now
-        self._held.append(self._chain.seal(record))
+        self._held.append(self._stream.seal(record))
         self._ship_if_due(now)
+
+    def _is_full(self) -> bool:
+        """Whether nothing more can be sealed, though shipments go on and make room."""
+        if len(self._held) >= self._most_held:
+            self._ship_if_due(self._clock.monotonic())
+        return len(self._held) >= self._most_held
 
     def _summarise(self, record: AuditRecord) -> None:
         if not self._summaries:
@@ -137,13 +147,20 @@ class RecordKeeper:
         """Start timing a new call."""
         self.first_sent_us = self.last_answered_us = None
 
-    def acknowledged(self, seq: int) -> None:
-        """Take note that this life's records up to number ``seq`` are on disk."""
+    def acknowledged(self, seq: int, inherited: Mapping[str, int] | None = None) -> None:
+        """Take note that this life's records up to number ``seq`` are on disk.
+
+        Args:
+            seq: number in this life's stream.
+            inherited: the same of earlier lives' streams.
+        """
+        if inherited and self._inherited:
+            self._inherited = [r for r in self._inherited if r.seq > inherited.get(r.stream, 0)]
         while self._held and self._held[0].seq <= seq:
             self._held.popleft()
         while self._summaries and len(self._held) < self._most_held:
             _, record = self._summaries.popitem(last=False)
-            self._held.append(self._chain.seal(record))
+            self._held.append(self._stream.seal(record))
 
     def take(self) -> tuple[SealedRecord, ...]:
         """Hand over the records that are not known to be on disk, oldest first.
@@ -151,9 +168,7 @@ class RecordKeeper:
         They are held all the same, until they are acknowledged.
         """
         self._hear_of_shipment()
-        if len(self._held) <= MOST_IN_ONE_GO:
-            return tuple(self._held)
-        return tuple(self._held[n] for n in range(MOST_IN_ONE_GO))
+        return tuple(islice(chain(self._inherited, self._held), MOST_IN_ONE_GO))
 
     def _ship_if_due(self, now: float) -> None:
         if self._ship is None or now - self._held_since < self._hold_s:
@@ -180,12 +195,18 @@ class RecordKeeper:
             return
         self._on_the_way = None
         self._failures = 0
-        if self._chain.stream in receipt.superseded:
+        if self._stream.stream in receipt.superseded:
             self._superseded()
         done = {apart.record.event_id for apart in receipt.set_aside} | receipt.acknowledged
-        reached = 0
-        for record in self._held:
-            if record.event_id not in done:
-                break
-            reached = record.seq
-        self.acknowledged(reached)
+        self._inherited = [r for r in self._inherited if r.event_id not in done]
+        self.acknowledged(_reached(self._held, done))
+
+
+def _reached(records: Iterable[SealedRecord], done: Set[str]) -> int:
+    """Return the number up to which records are done, without a gap."""
+    reached = 0
+    for record in records:
+        if record.event_id not in done:
+            break
+        reached = record.seq
+    return reached

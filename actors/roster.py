@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
 from actors.messages import Activated, Activation, GuardThresholds, LifeSign, Term
 from actors.outbox import AuditOutbox
+from audit.chain import SealedRecord
 from audit.receipts import AccountHistory, OpenedStream
+from audit.records import EventType, has_type, type_marks
 from audit.streams import account_owner, stream_name
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
@@ -50,6 +52,8 @@ class RosterEntry:
     """Calls that it has not answered."""
     server: str = ""
     process: str = ""
+    inherited: tuple[str, ...] = ()
+    """Streams of earlier lives whose last records the present one holds as its own."""
     arming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -218,9 +222,12 @@ class Roster:
             if entry.incarnation == incarnation:
                 entry.is_lost = True
             raise ActorLost(str(error)) from error
-        asked_at = getattr(answer, "asked_at", None)
-        if asked_at is not None and entry.incarnation == incarnation:
-            self._granted(entry, asked_at)
+        if entry.incarnation == incarnation:
+            asked_at = getattr(answer, "asked_at", None)
+            if asked_at is not None:
+                self._granted(entry, asked_at)
+            streams = {record.stream for record in getattr(answer, "records", ())}
+            entry.inherited = tuple(sorted(streams - {entry.stream}))
         return answer
 
     async def revive(self, user_id: str) -> None:
@@ -249,8 +256,9 @@ class Roster:
             (opened,) = await self._audit.open_streams([account_owner(user_id)])
             # From here on no other life's lease is renewed.
             entry.incarnation, entry.asked_at = opened.incarnation, None
+            unwritten = self._outbox.unwritten(account_owner(user_id))
             (history,) = await self._audit.histories([user_id])
-            activated = await self._activate(entry, opened, history)
+            activated = await self._activate(entry, opened, history, unwritten)
         self._outbox.hand_in(activated.records)
 
     def renew(self, user_id: str, incarnation: int, asked_at: float) -> Term | None:
@@ -275,8 +283,18 @@ class Roster:
         self._stage.save_spec(user_id, None)
         del self._entries[user_id]
 
+    async def history(self, user_id: str) -> AccountHistory:
+        """Read an account's answers, those among them that are not on disk yet."""
+        unwritten = self._outbox.unwritten(account_owner(user_id))
+        (history,) = await self._audit.histories([user_id])
+        return with_unwritten(history, unwritten)
+
     async def _activate(
-        self, entry: RosterEntry, opened: OpenedStream, history: AccountHistory
+        self,
+        entry: RosterEntry,
+        opened: OpenedStream,
+        history: AccountHistory,
+        inherited: tuple[SealedRecord, ...] = (),
     ) -> Activated:
         assert entry.link is not None
         config, guards, spec = self._config, self._config.guards, entry.spec
@@ -290,7 +308,8 @@ class Roster:
                 guards.market_spread,
             ),
             opened=opened,
-            history=history,
+            history=with_unwritten(history, inherited),
+            inherited=inherited,
             version=self._version,
             config_hash=config.digest,
             poll_interval_s=config.poll_interval_s,
@@ -321,6 +340,7 @@ class Roster:
             incarnation=entry.incarnation,
             asked_at=entry.asked_at,
             acknowledged=self._outbox.on_disk(entry.stream),
+            inherited_acknowledged={s: self._outbox.on_disk(s) for s in entry.inherited},
             orders_per_s=self._share(entry),
         )
 
@@ -370,3 +390,9 @@ class Roster:
         raise ActorLost(
             f"the actor of account {user_id!r} gave no sign for {silent_s:.1f} s and was killed"
         )
+
+
+def with_unwritten(history: AccountHistory, unwritten: Sequence[SealedRecord]) -> AccountHistory:
+    """Add what was answered and is not on disk yet: it will be, before anything that follows."""
+    closes = [r.body for r in unwritten if has_type(r.body, type_marks(EventType.POSITION_CLOSED))]
+    return replace(history, closes=(*history.closes, *closes))

@@ -35,6 +35,7 @@ from audit.events import (
     plain_event,
     trigger_refused,
 )
+from audit.receipts import AccountHistory
 from audit.records import AuditRecord, EventType, record_of
 from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
@@ -189,6 +190,11 @@ class Supervisor:
         """Grant an account's life its lease anew; ``None`` if it is not the newest."""
         await self.start()
         return self._roster.renew(user_id, incarnation, asked_at)
+
+    async def history(self, user_id: str) -> AccountHistory:
+        """Read an account's earlier answers; see :meth:`Roster.history`."""
+        await self.start()
+        return await self._roster.history(user_id)
 
     async def add_accounts(self, specs: Sequence[AccountSpec]) -> list[Activated]:
         """Add accounts and arm them; see :meth:`Roster.arm`. Open episodes of theirs go on."""

@@ -126,7 +126,7 @@ class AccountCloser:
         """
         wait_s = self.policy.settle_window_s if wait_s is None else wait_s
         self._quiet_until = self._clock.monotonic() + wait_s
-        self._had_predecessor = True
+        self._had_predecessor = self._finder.has_predecessor = True
         self._began_us = self._clock.wall_us()
 
     def may_continue(self, accepted_us: int) -> bool:

@@ -53,6 +53,8 @@ class Finder:
         self._policy = policy
         self._state: AccountState | None = None
         self._left: dict[str, tuple[float | None, float]] = {}
+        self.has_predecessor = False
+        """Whether a life before this one may have sent requests that nobody recorded."""
 
     def begin_call(self) -> None:
         """Let the next look-up read the account anew."""
@@ -116,9 +118,7 @@ class Finder:
                 identifier = request.ticket
             deals = await broker.deals_of(identifier)
         except BrokerError as error:
-            close = UnfinishedClose(request, known_as, identifier)
-            close.fail(Outcome.NOT_SENT, f"the broker could not be read: {error}")
-            return Found(close, None)
+            return Found(self._unread(request, known_as, identifier, error), None)
         if position is not None or deals:
             memory.bind(request, str(identifier))
         close = UnfinishedClose(request, memory.position_of(request), identifier)
@@ -135,3 +135,15 @@ class Finder:
                 "allow_live is false; set allow_live=true for it to let the engine send orders",
             )
         return Found(close, position)
+
+    def _unread(
+        self, request: CloseRequest, known_as: str, identifier: int, error: BrokerError
+    ) -> UnfinishedClose:
+        """Note a request that could not be looked up: nothing is sent for it."""
+        if self._memory.full_success(str(identifier)) is not None:
+            known_as = str(identifier)  # the answer to it is known, whatever it is called now
+        close = UnfinishedClose(request, known_as, identifier)
+        # What this life has not sent, the one before it may have.
+        outcome = Outcome.UNKNOWN if self.has_predecessor else Outcome.NOT_SENT
+        close.fail(outcome, f"the broker could not be read: {error}")
+        return close

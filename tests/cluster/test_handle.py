@@ -266,7 +266,7 @@ def test_records_are_chosen_counted_and_verified(shared_engine: RiskEngine, tick
         f"p{ticket}",
         result.closed_price,
     )
-    assert shared_engine.count_records() == before + 1
+    assert shared_engine.count_records() == before + 3, "accepted, closed, finished"
     assert shared_engine.verify_records() is None
 
 
