@@ -49,6 +49,7 @@ class Episodes:
         chain: of the supervisor's stream.
         clock: time.
         config: waits and budgets.
+        on_lock: hears of each account that is locked, and by which episode.
         on_end: hears of every end.
     """
 
@@ -60,6 +61,8 @@ class Episodes:
         chain: ChainWriter,
         clock: Clock,
         config: EngineConfig,
+        *,
+        on_lock: Callable[[str, str], None],
         on_end: Callable[[Episode], None],
     ) -> None:
         """Start without episodes."""
@@ -69,6 +72,7 @@ class Episodes:
         self._chain = chain
         self._clock = clock
         self._config = config
+        self._on_lock = on_lock
         self._on_end = on_end
         self._episodes: OrderedDict[str, Episode] = OrderedDict()
         self._earlier: frozenset[str] = frozenset()
@@ -134,6 +138,7 @@ class Episodes:
             if locks_account(mandate) and not is_locked:
                 lock = account_locked(mandate.user_id, episode_id_of(mandate), occurred_at=now)
                 records.append(self._chain.seal(lock))
+                self._on_lock(mandate.user_id, episode_id_of(mandate))
         written = self._outbox.hand_in(records)
         for mandate in fresh:
             self._start(Episode(mandate, now), written)

@@ -47,6 +47,9 @@ from engine.watch import AccountWatch, Look
 
 _log = logging.getLogger(__name__)
 
+LATE_ANSWERS_S = 1.0
+"""How long the first order after a settle window may wait for the audit, which may be away."""
+
 
 class AccountLife:
     """An account between activation and release: closes, watches, reads, records.
@@ -107,7 +110,9 @@ class AccountLife:
             ledger=self._keeper,
             permit=self._lease,
             pace=self._pace,
-            before_first_order=self._learn_late_answers,
+            before_first_order=(
+                None if opened.predecessor_ended_cleanly else self._learn_late_answers
+            ),
         )
         self._closer.remember(remembered(activation.history))
         if not activation.history.is_complete:
@@ -364,8 +369,9 @@ class AccountLife:
     async def _learn_late_answers(self) -> None:
         """Read once more what the life before has recorded: it may have gone on for a while."""
         try:
-            history = await self._side.history()
-        except RiskEngineError as error:
+            async with asyncio.timeout(LATE_ANSWERS_S):
+                history = await self._side.history()
+        except (RiskEngineError, TimeoutError) as error:
             _log.error("late answers of %s could not be read: %s", self.user_id, error)
             return
         self._closer.remember(remembered(history))

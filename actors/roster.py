@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
@@ -13,7 +13,7 @@ from actors.messages import Activated, Activation, GuardThresholds, LifeSign, Te
 from actors.outbox import AuditOutbox
 from audit.chain import SealedRecord
 from audit.receipts import AccountHistory, OpenedStream
-from audit.records import EventType, has_type, type_marks
+from audit.replay import with_unwritten
 from audit.streams import account_owner, stream_name
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
@@ -28,6 +28,9 @@ _T = TypeVar("_T")
 
 ARMED_AT_ONCE = 8
 """Actors that are started side by side; each costs half a second of CPU."""
+
+STARTING_S = 30.0
+"""How long an actor may at least be silent that may only be starting (0.4 to 1 s on its own)."""
 
 LONGEST_RELEASE_S = 30.0
 """How long to wait until the last records of an account that is let go of are on disk."""
@@ -246,7 +249,7 @@ class Roster:
             if not entry.is_lost:
                 return
             entry.link = await self._stage.start_account(user_id)
-            sign = await self._attended(entry, entry.link.life())
+            sign = await self._attended(entry, entry.link.life(), STARTING_S)
             if sign is not None and self._is_ours(entry, sign):
                 entry.server, entry.process = sign.server, sign.process
                 entry.is_lost = False
@@ -318,7 +321,7 @@ class Roster:
             lease_left_s=max(0.0, entry.lease_end - self._clock.monotonic()),
             orders_per_s=self._share(entry),
         )
-        activated = await self._attended(entry, entry.link.activate(activation))
+        activated = await self._attended(entry, entry.link.activate(activation), STARTING_S)
         entry.server, entry.process = activated.server, activated.process
         entry.is_lost = False
         self._granted(entry, activated.asked_at)
@@ -356,7 +359,9 @@ class Roster:
         )
         return budget / (1 + busy)
 
-    async def _attended(self, entry: RosterEntry, call: Awaitable[_T]) -> _T:
+    async def _attended(
+        self, entry: RosterEntry, call: Awaitable[_T], at_least_s: float = 0.0
+    ) -> _T:
         """Await a call, and kill the actor if it gives no sign for too long.
 
         A life that works renews its lease, and so gives signs; one that hangs in its broker's
@@ -365,7 +370,7 @@ class Roster:
         Raises:
             ActorLost: it was killed, or lost in another way.
         """
-        user_id = entry.spec.user_id
+        user_id, silence_s = entry.spec.user_id, max(self._config.silence_s, at_least_s)
         if entry.calls == 0:
             entry.heard = self._clock.monotonic()
         entry.calls += 1
@@ -373,9 +378,9 @@ class Roster:
         try:
             while True:
                 silent_s = self._clock.monotonic() - entry.heard
-                if silent_s >= self._config.silence_s:
+                if silent_s >= silence_s:
                     break
-                done, _ = await asyncio.wait({task}, timeout=self._config.silence_s - silent_s)
+                done, _ = await asyncio.wait({task}, timeout=silence_s - silent_s)
                 if done:
                     entry.heard = self._clock.monotonic()
                     return task.result()
@@ -390,9 +395,3 @@ class Roster:
         raise ActorLost(
             f"the actor of account {user_id!r} gave no sign for {silent_s:.1f} s and was killed"
         )
-
-
-def with_unwritten(history: AccountHistory, unwritten: Sequence[SealedRecord]) -> AccountHistory:
-    """Add what was answered and is not on disk yet: it will be, before anything that follows."""
-    closes = [r.body for r in unwritten if has_type(r.body, type_marks(EventType.POSITION_CLOSED))]
-    return replace(history, closes=(*history.closes, *closes))

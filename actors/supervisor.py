@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from actors.episode import Episode, locks_account
+from actors.episode import Episode
 from actors.episodes import Episodes
 from actors.links import ActorLost, AuditLink, Stage
 from actors.lockout import Lockout
@@ -143,7 +143,8 @@ class Supervisor:
             chain,
             self._clock,
             self._config,
-            self._episode_ended,
+            on_lock=lambda user_id, episode: self._lockout.lock(user_id, episode),
+            on_end=self._episode_ended,
         )
         self._episodes.know(earlier)
         self._lockout = Lockout(
@@ -369,10 +370,9 @@ class Supervisor:
         await self._outbox.drained()
 
     def _episode_ended(self, episode: Episode) -> None:
-        self._watching.episode_ended(episode)
-        if locks_account(episode.mandate):
-            self._lockout.lock(episode.mandate.user_id, episode.id)
-        self._lockout.sweep(episode.mandate.user_id)
+        if self._lockout.locked_by(episode.mandate.user_id) is not None:
+            self._watching.episode_ended(episode)
+            self._lockout.sweep(episode.mandate.user_id)
 
     def _note_killed(self, user_id: str, incarnation: int, silent_s: float) -> None:
         self._outbox.alarm(

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from audit.chain import SealedRecord
 from audit.closes import evidence_of, result_of
 from audit.receipts import AccountHistory
-from audit.records import EventType, record_of
+from audit.records import EventType, has_type, record_of, type_marks
 from engine.models import CloseEvidence, CloseResult
 
 logger = logging.getLogger(__name__)
@@ -44,3 +46,9 @@ def replay(closes: Iterable[bytes]) -> Iterator[tuple[CloseResult, CloseEvidence
             logger.error("audit: record %r... is not understood, passed over: %r", body[:80], error)
             continue
         yield answer
+
+
+def with_unwritten(history: AccountHistory, unwritten: Iterable[SealedRecord]) -> AccountHistory:
+    """Add what was answered and is not on disk yet: it will be, before anything that follows."""
+    closes = [r.body for r in unwritten if has_type(r.body, type_marks(EventType.POSITION_CLOSED))]
+    return replace(history, closes=(*history.closes, *closes))

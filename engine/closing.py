@@ -204,6 +204,7 @@ class AccountCloser:
         if self._has_to_settle:
             async with self._turn:
                 await self._predecessor_settled()
+        self._finder.begin_call()
         return await self._finder.open_positions()
 
     async def in_order(self, refs: Sequence[PositionRef]) -> list[PositionRef]:

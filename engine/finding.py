@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from engine.brokers.port import AccountState, Broker, MarginMode, Position
+from engine.brokers.port import AccountState, Broker, Deal, MarginMode, Position
 from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.idempotency import IdempotencyMap
@@ -13,8 +15,10 @@ from engine.ordering import in_closing_order
 from engine.outcomes import Outcome
 from engine.patience import Patience
 from engine.policy import ClosingOrder, ClosingPolicy
-from engine.reading import read_account, read_position
+from engine.reading import answered, read_position
 from engine.unfinished import UnfinishedClose
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,18 @@ class Found:
     position: Position | None
 
 
+async def _read_whole(
+    broker: Broker, ticket: int, identifier: int
+) -> tuple[Position | None, int, tuple[Deal, ...]]:
+    """Read a position, its identifier and its deals."""
+    position = await read_position(broker, ticket, identifier)
+    if position is not None:
+        identifier = position.identifier
+    elif await broker.deals_of(ticket):
+        identifier = ticket
+    return position, identifier, await broker.deals_of(identifier)
+
+
 class Finder:
     """Looks requests of one account up.
 
@@ -33,7 +49,9 @@ class Finder:
         memory: binds the caller's names to the broker's numbers.
         clock: says how long a read may still be stale.
         patience: asks again for an account that does not answer.
-        policy: how long, and whether real money may be touched.
+        policy: how long, and whether real money may be touched. What is unreadable is read again
+            for one position's budget in each call: a broker that is away for longer must not
+            hold up each of many positions for so long.
     """
 
     def __init__(
@@ -53,12 +71,14 @@ class Finder:
         self._policy = policy
         self._state: AccountState | None = None
         self._left: dict[str, tuple[float | None, float]] = {}
+        self._reads_end = 0.0
         self.has_predecessor = False
         """Whether a life before this one may have sent requests that nobody recorded."""
 
     def begin_call(self) -> None:
         """Let the next look-up read the account anew."""
         self._state = None
+        self._reads_end = self._clock.monotonic() + self._policy.position_budget_s
 
     async def account(self) -> AccountState:
         """Read the account; an answer that is late gets as long as deals do.
@@ -66,7 +86,11 @@ class Finder:
         Raises:
             BrokerError: the broker did not answer, or for another account.
         """
-        return await read_account(self._broker, self._patience, self._policy.deal_lag_s)
+        return await answered(self._broker.account, self._patience, self._policy.deal_lag_s)
+
+    async def _answered(self, read: Callable[[], Awaitable[_T]]) -> _T:
+        left_s = max(0.0, self._reads_end - self._clock.monotonic())
+        return await answered(read, self._patience, left_s)
 
     async def open_positions(self) -> list[Position]:
         """Read all open positions, in closing order.
@@ -74,8 +98,8 @@ class Finder:
         Raises:
             BrokerError: the broker did not answer within its retries.
         """
-        account = await self.account()
-        positions = await self._broker.positions()
+        account = await self._answered(self._broker.account)
+        positions = await self._answered(self._broker.positions)
         exposures = {p.ticket: await self._exposure(p) for p in positions}
         return in_closing_order(
             positions,
@@ -110,13 +134,12 @@ class Finder:
         # caller's own, and could be another position's.
         identifier = memory.identifier_of(request) or request.ticket
         try:
-            account = self._state = self._state or await self.account()
-            position = await read_position(broker, request.ticket, identifier)
-            if position is not None:
-                identifier = position.identifier
-            elif await broker.deals_of(request.ticket):
-                identifier = request.ticket
-            deals = await broker.deals_of(identifier)
+            account = self._state
+            if account is None:
+                account = self._state = await self._answered(broker.account)
+            position, identifier, deals = await self._answered(
+                lambda: _read_whole(broker, request.ticket, identifier)
+            )
         except BrokerError as error:
             return Found(self._unread(request, known_as, identifier, error), None)
         if position is not None or deals:

@@ -1,34 +1,44 @@
-"""Reading: the account, and one position, whatever the broker calls it by now."""
+"""Reading: through a broker's silences, and one position, whatever it is called by now."""
 
 from __future__ import annotations
 
-from engine.brokers.port import AccountState, Broker, Position
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from engine.brokers.port import Broker, Position
 from engine.errors import BrokerError, WrongAccount
 from engine.patience import Patience
 
+_T = TypeVar("_T")
 
-async def read_account(broker: Broker, patience: Patience, within_s: float) -> AccountState:
-    """Read the account, again and again for ``within_s`` seconds if it does not answer.
+
+async def answered(read: Callable[[], Awaitable[_T]], patience: Patience, within_s: float) -> _T:
+    """Read, and read again while the broker does not answer: terminals restart, bridges break.
+
+    Args:
+        read: the read.
+        patience: how long to wait between two tries.
+        within_s: for how many seconds to try again.
 
     Raises:
-        WrongAccount: another account answered.
-        BrokerError: none did; the last trouble.
+        WrongAccount: at once; no second try would be another account's.
+        BrokerError: there was no answer in time; the last one's trouble.
     """
     trouble: list[BrokerError] = []
 
-    async def look() -> AccountState | None:
+    async def look() -> tuple[_T] | None:
         try:
-            return await broker.account()
+            return (await read(),)
         except WrongAccount:
             raise
         except BrokerError as error:
             trouble[:] = [error]
             return None
 
-    account = await patience.until(look, within_s)
-    if account is None:
+    found = await patience.until(look, within_s)
+    if found is None:
         raise trouble[0]
-    return account
+    return found[0]
 
 
 async def read_position(broker: Broker, ticket: int, identifier: int) -> Position | None:
