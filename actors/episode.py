@@ -49,6 +49,10 @@ class Episode:
     durable_us: int | None = None
     waiting_until_us: int | None = None
     error: str | None = None
+    elder: Episode | None = None
+    """The account's episode before this one, if that has not had its account's answer yet."""
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the account has answered, or will not: the next younger one may have its turn."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from actors.episode import Episode, locks_account, refuse_conflict, report_of
@@ -77,6 +77,9 @@ class Episodes:
         self._episodes: OrderedDict[str, Episode] = OrderedDict()
         self._earlier: frozenset[str] = frozenset()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._youngest: dict[str, Episode] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One mandate at a time is with each account, whatever becomes of messages."""
         self._keeping: set[asyncio.Task[bool]] = set()
         self.finished = 0
         self.positions_closed = 0
@@ -206,7 +209,13 @@ class Episodes:
         return True
 
     def _start(self, episode: Episode, written: asyncio.Future[None]) -> None:
+        user_id = episode.mandate.user_id
         self._episodes[episode.id] = episode
+        youngest = self._youngest.get(user_id)
+        episode.elder = (
+            youngest if youngest is not None and not youngest.answered.is_set() else None
+        )
+        self._youngest[user_id] = episode
         task = asyncio.create_task(self._run(episode, written))
         self._tasks[episode.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(episode.id, None))
@@ -218,6 +227,7 @@ class Episodes:
         except Exception as error:  # noqa: BLE001  # an episode never ends unsaid, whatever broke
             _log.exception("episode %s failed", episode.id)
             episode.error = f"{type(error).__name__}: {error}"
+        episode.answered.set()
         await self._end(episode)
 
     async def _await_journal(self, episode: Episode, written: asyncio.Future[None]) -> None:
@@ -248,6 +258,16 @@ class Episodes:
         Raises:
             ActorLost: it could not be reached for longer than the episode's budget.
         """
+        if episode.elder is not None:
+            # In the order of acceptance: the first to use a key is the one whose key it is.
+            await episode.elder.answered.wait()
+            episode.elder = None
+        async with self._turns[episode.mandate.user_id]:
+            reply = await self._answered_in_turn(episode)
+        episode.answered.set()
+        return reply
+
+    async def _answered_in_turn(self, episode: Episode) -> CloseReply:
         user_id = episode.mandate.user_id
         lives = failures = 0
         unreached_since: float | None = None

@@ -74,8 +74,12 @@ class Lockout:
                 self._locks[lock.user_id] = _Lock(lock.trigger_id, lock.sweeps)
 
     def lock(self, user_id: str, trigger_id: str) -> None:
-        """Take note that an episode has locked an account; the first one that did counts."""
+        """Lock an account for an episode; the first one that did counts. It is swept from now on.
+
+        The episode may wait for days for a market to open, and what appears is not to wait.
+        """
         self._locks.setdefault(user_id, _Lock(trigger_id))
+        self.sweep(user_id)
 
     def sweep(self, user_id: str) -> None:
         """Begin to sweep a locked account, if that has not begun."""
@@ -114,22 +118,22 @@ class Lockout:
         while True:
             await self._clock.sleep(pause_s)
             try:
-                found_something = await self._sweep_once(user_id, lock)
+                look_soon = await self._sweep_once(user_id, lock)
             except asyncio.CancelledError:
                 raise
             except (RiskEngineError, ValueError, OSError) as error:
                 _log.error("account %s could not be swept: %s", user_id, error)
-                found_something = False
+                look_soon = False
             # What comes again and again is looked for at growing intervals, too, but what has
             # just appeared for the first time is not left waiting for the longest.
             grown_s = min(self._config.sweep_longest_s, pause_s * 2)
-            pause_s = self._config.sweep_first_s if found_something else grown_s
+            pause_s = self._config.sweep_first_s if look_soon else grown_s
 
     async def _sweep_once(self, user_id: str, lock: _Lock) -> bool:
-        """Look at the account, and close what is open; whether something was closed."""
+        """Look at the account, and close what is open; whether to look again soon."""
         waiting = self._episodes.waiting_positions(user_id)
         if waiting is None:
-            return False  # an open episode is at it
+            return True  # an open episode is at it
         try:
             exposure = await self._roster.call(user_id, lambda link, term: link.exposure(term))
         except ActorLost:
@@ -155,5 +159,14 @@ class Lockout:
             f"{exposure.pending} pending orders: sweeping"
         )
         await self._episodes.submit([trigger], is_locked=True)
-        swept = await self._episodes.ended(trigger.trigger_id)
-        return swept.state is EpisodeState.FLAT
+        return await self._swept_flat(user_id, trigger.trigger_id)
+
+    async def _swept_flat(self, user_id: str, sweep: str) -> bool:
+        """Wait for a sweep's end, or until it waits for a market; whether it ended flat."""
+        ended = asyncio.ensure_future(self._episodes.ended(sweep))
+        try:
+            while not ended.done() and self._episodes.waiting_positions(user_id) is None:
+                await asyncio.wait({ended}, timeout=self._config.sweep_first_s)
+            return ended.done() and ended.result().state is EpisodeState.FLAT
+        finally:
+            ended.cancel()

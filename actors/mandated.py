@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from engine.brokers.port import FAR_FUTURE_MS
+from actors.dead_orders import OurOrders, orders_of_the_dead
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
 from engine.errors import MarketClosed
-from engine.identity import close_id, close_tag, is_close_tag
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef
 
@@ -33,10 +32,12 @@ async def carry_out(
         ValueError: the same, by its names.
         LeaseLost: this life may not send any more.
     """
+    orders = await orders_of_the_dead(closer, accepted_us)
+    await orders.record_reversals(closer, mandate)
     if isinstance(mandate, GuardTrigger):
         refs = mandate.positions
         if refs is None:
-            refs = await _all_open(closer, mandate, accepted_us)
+            refs = await _all_open(closer, mandate, accepted_us, orders)
         return await close_now(
             closer,
             [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -51,7 +52,7 @@ async def carry_out(
         (ref,) = refs
         return await _close_one(mandate, ref, closer)
     if refs is None:
-        refs = await _all_open(closer, mandate, accepted_us)
+        refs = await _all_open(closer, mandate, accepted_us, orders)
     return await close_now(
         closer,
         [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -66,42 +67,17 @@ async def carry_out(
 
 
 async def _all_open(
-    closer: AccountCloser, mandate: Mandate, accepted_us: int
+    closer: AccountCloser, mandate: Mandate, accepted_us: int, orders: OurOrders
 ) -> tuple[PositionRef, ...]:
     """Return what is open, and what was open when the mandate was accepted."""
     found = {p.ticket: PositionRef(p.position_id, p.ticket) for p in await closer.open_positions()}
     for ref in (
         *closer.memory.refs_under(episode_id_of(mandate)),
         *closer.memory.answered_since(to_datetime(accepted_us)),
-        *await _closed_unrecorded(closer, mandate, accepted_us),
+        *orders.closed_for(mandate),
     ):
         found.setdefault(ref.ticket, ref)
     return tuple(found.values())
-
-
-async def _closed_unrecorded(
-    closer: AccountCloser, mandate: Mandate, accepted_us: int
-) -> Iterator[PositionRef]:
-    """Find what a life before this one has closed for the mandate and not lived to record.
-
-    All deals are read, for the broker's clock cannot be compared with ours; once for a mandate
-    that meets a life whose predecessor did not end cleanly.
-    """
-    if not closer.may_continue(accepted_us):
-        return iter(())
-    deals = await closer.broker.deals_between(0, FAR_FUTURE_MS)
-    ours = {d.identifier for d in deals if d.entry.is_exit and is_close_tag(d.comment)}
-    tags = {(d.identifier, d.comment) for d in deals}
-    return (
-        PositionRef(str(number), number)
-        for number in sorted(ours)
-        if (number, _tag(closer.user_id, mandate, number)) in tags
-    )
-
-
-def _tag(user_id: str, mandate: Mandate, number: int) -> str:
-    key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id
-    return close_tag(close_id(user_id, str(number), key or str(number)))
 
 
 async def _close_one(mandate: DirectClose, ref: PositionRef, closer: AccountCloser) -> BulkOutcome:

@@ -161,9 +161,13 @@ class Supervisor:
             self._recover(spec.user_id)
 
     async def _resume(self) -> None:
-        for episode in await self._audit.open_episodes():
+        accepted = [
+            (record_of(episode.body), episode) for episode in await self._audit.open_episodes()
+        ]
+        # As they were accepted: the first to use a key is the one whose key it is.
+        for record, episode in sorted(accepted, key=lambda one: (one[0].incarnation, one[0].seq)):
             if episode.user_id in self._roster:
-                self._episodes.resume(mandate_of(record_of(episode.body)), episode.accepted_at)
+                self._episodes.resume(mandate_of(record), episode.accepted_at)
             else:
                 _log.error(
                     "episode %s is open, but account %s is not here: add it to finish the episode",
@@ -171,8 +175,7 @@ class Supervisor:
                     episode.user_id,
                 )
         for user_id in self._roster:
-            if self._episodes.waiting_positions(user_id) is not None:
-                self._lockout.sweep(user_id)
+            self._lockout.sweep(user_id)
 
     def _recover(self, user_id: str) -> None:
         """Make an account's actor ready in the background; whoever needs it sooner does it too."""

@@ -195,22 +195,24 @@ class AccountCloser:
         ended = [begun[number] for number in sorted(begun)]
         return [await end if isinstance(end, asyncio.Future) else end for end in ended]
 
+    async def settled(self) -> None:
+        """Wait until no request of a life before this one may act any more."""
+        if self._has_to_settle:
+            async with self._turn:
+                await self._predecessor_settled()
+
     async def open_positions(self) -> list[Position]:
         """Read all open positions, in closing order, after any wait for a predecessor.
 
         Raises:
             BrokerError: the broker did not answer within its retries.
         """
-        if self._has_to_settle:
-            async with self._turn:
-                await self._predecessor_settled()
+        await self.settled()
         self._finder.begin_call()
         return await self._finder.open_positions()
 
     async def in_order(self, refs: Sequence[PositionRef]) -> list[PositionRef]:
         """Bring named positions into closing order; those that are not open come last."""
-        if len(refs) < 2:
-            return list(refs)
         with suppress(BrokerError):  # each close reads for itself and reports its own trouble
             rank = {p.ticket: n for n, p in enumerate(await self.open_positions())}
             return sorted(refs, key=lambda ref: rank.get(ref.ticket, len(rank)))
@@ -286,8 +288,8 @@ class AccountCloser:
         """Return the full success that answers every key, unless the position is open anew."""
         close, position = found.close, found.position
         full = self.memory.full_success(close.position)
-        if full is None:
-            return None
+        if full is None or close.executed > 0:
+            return None  # what its own order has closed is this key's to tell
         if position is None or close.is_stale(position, self._clock.monotonic()):
             return self.memory.answered_by_another(close.request, full)
         told = "position %s of %s is open (%s lots) although it was closed in full"

@@ -8,7 +8,7 @@ from engine.brokers.port import Deal
 from engine.identity import is_close_tag
 from engine.models import CloseEvidence, CloseRequest, CloseResult
 from engine.outcomes import Outcome
-from engine.realised import average_price, closed_by, profit_and_loss
+from engine.realised import VOLUME_DUST, average_price, closed_by, profit_and_loss
 from engine.unfinished import UnfinishedClose
 
 
@@ -92,7 +92,7 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
     if close.is_satisfied and not (close.request.volume is None or whole):
         return Outcome.PARTIAL, None
     if close.is_satisfied or (close.gone and ours):
-        return Outcome.DONE, None
+        return _done_unless_grown(close)
     if close.attempt_count or close.executed > 0:
         return Outcome.UNKNOWN, "the position is no longer listed, but no deal shows who closed it"
     if close.book.deals:
@@ -100,6 +100,18 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
     return Outcome.NOT_FOUND, (
         f"ticket={close.request.ticket} is no open position, and the broker has no deals of it"
     )
+
+
+def _done_unless_grown(close: UnfinishedClose) -> tuple[Outcome, str | None]:
+    """Say DONE only of a position that is gone: a net one may have grown while it was closed."""
+    grown = 0.0
+    if close.nets and close.side is not None and not close.gone and close.deals_cover_executed:
+        grown = close.book.net * close.side.sign
+    if grown <= VOLUME_DUST:
+        return Outcome.DONE, None
+    if close.request.volume is not None:
+        return Outcome.PARTIAL, None
+    return Outcome.PARTIAL, f"the position grew by {grown:g} lots while it was being closed"
 
 
 def _realised_deals(

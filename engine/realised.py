@@ -47,10 +47,14 @@ class DealBook:
         return closed
 
     @property
+    def net(self) -> float:
+        """Lots that all deals leave open: above zero long, below zero short."""
+        return math.fsum(d.side.sign * d.volume for d in self.deals)
+
+    @property
     def is_fully_closed(self) -> bool:
         """Whether exits have brought the position to nothing (and not to its opposite)."""
-        net = math.fsum(d.side.sign * d.volume for d in self.deals)
-        return bool(self.exits) and abs(net) <= VOLUME_DUST
+        return bool(self.exits) and abs(self.net) <= VOLUME_DUST
 
 
 def volume_of(deals: Iterable[Deal]) -> float:

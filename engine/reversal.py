@@ -32,6 +32,11 @@ def report_reversal(ledger: CloseLedger, close: UnfinishedClose, opened: Positio
     ledger.reversal_found(close.position, opened, close.request)
 
 
+def undoing_key(key: str, number: int) -> str:
+    """Name the key under which the ``number``-th reversal of a close under ``key`` is closed."""
+    return f"{key}/reversal-{number}"
+
+
 async def undo_reversal(
     broker: Broker,
     close: UnfinishedClose,
@@ -65,7 +70,7 @@ async def undo_reversal(
             ticket=opened.ticket,
             user_id=request.user_id,
             close_reason=f"reversal of position {close.position}",
-            idempotency_key=f"{request.idempotency_key}/reversal-{number}",
+            idempotency_key=undoing_key(request.idempotency_key, number),
             initiator=request.initiator,
             trigger_id=request.trigger_id,
         )
