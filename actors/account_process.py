@@ -13,7 +13,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from actors.account import AccountActor
 from actors.account_host import AccountHost
 from actors.links import ActorLost
-from actors.messages import Activated, Activation, Term
+from actors.messages import Term
 from actors.placement import AUDIT, SUPERVISOR, ActorRef, find
 from actors.process_identity import is_proven_dead, this_process
 from actors.registry import Registry, Shared
@@ -83,10 +83,6 @@ class RaySide:
         """Whether a process is proven to have ended."""
         return is_proven_dead(process)
 
-    def meet_audit(self) -> None:
-        """Open the way to the audit actor before it is needed in a hurry."""
-        self.ship(())
-
     def _find(self, name: str) -> ActorRef:
         if name not in self._found:
             try:
@@ -128,12 +124,6 @@ class AccountProcess(AccountActor):
             open_account=self._open,
         )
         super().__init__(host)
-
-    def activate(self, activation: Activation) -> Activated:
-        """Begin a life, and open the way to the audit actor before it is needed in a hurry."""
-        activated = super().activate(activation)
-        self._side.meet_audit()
-        return activated
 
     def _open(self, spec: AccountSpec) -> Broker:
         registry = Registry(self._namespace)

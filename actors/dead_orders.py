@@ -7,9 +7,8 @@ tell from the broker's deals which of them were made for it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from engine.brokers.port import FAR_FUTURE_MS
 from engine.closing import AccountCloser
 from engine.identity import close_id, close_tag, is_close_tag
 from engine.mandates import DirectClose, Mandate, episode_id_of
@@ -19,18 +18,18 @@ from engine.reversal import MOST_UNDOINGS, undoing_key
 
 @dataclass(frozen=True, slots=True)
 class OurOrders:
-    """Which positions were left under which of the engine's close tags."""
+    """The close tags that an account's deals carry, and the positions that it ever had."""
 
     user_id: str
-    tags: frozenset[tuple[int, str]] = frozenset()
-    numbers: tuple[int, ...] = field(default=())
-    """Identifiers of these positions, ascending."""
+    tags: frozenset[str] = frozenset()
+    positions: tuple[int, ...] = ()
+    """Their identifiers, ascending."""
 
     def closed_for(self, mandate: Mandate) -> Iterator[PositionRef]:
-        """Find positions that were closed, wholly or in part, for a mandate."""
+        """Find positions for which an order was executed on behalf of a mandate."""
         key = _key(mandate)
-        for number in self.numbers:
-            if self._is_ours(number, key or str(number)):
+        for number in self.positions if self.tags else ():
+            if self._was_executed(number, key or str(number)):
                 yield PositionRef(str(number), number)
 
     async def record_reversals(self, closer: AccountCloser, mandate: Mandate) -> None:
@@ -38,39 +37,47 @@ class OurOrders:
 
         Nothing is sent for what is closed; what is still open of such a position is closed.
         """
-        requests = []
-        for closed in self._closed_positions(mandate):
-            key = _key(mandate) or closed
-            for attempt in range(1, MOST_UNDOINGS + 1):
-                undoing = undoing_key(key, attempt)
-                requests += [
-                    CloseRequest(
-                        position_id=str(number),
-                        ticket=number,
-                        user_id=closer.user_id,
-                        close_reason=f"reversal of position {closed}",
-                        idempotency_key=undoing,
-                        trigger_id=episode_id_of(mandate),
-                    )
-                    for number in self.numbers
-                    if self._is_ours(number, undoing)
-                ]
+        requests = [
+            CloseRequest(
+                position_id=str(number),
+                ticket=number,
+                user_id=closer.user_id,
+                close_reason=f"reversal under key {key}",
+                idempotency_key=undoing,
+                trigger_id=episode_id_of(mandate),
+            )
+            for key in (self._keys(mandate) if self.tags else ())
+            for undoing in _undoing_keys(key)
+            for number in self.positions
+            if self._was_executed(number, undoing)
+        ]
         if requests:
             await closer.close_each(requests)
 
-    def _closed_positions(self, mandate: Mandate) -> list[str]:
-        if _key(mandate) is None:  # each position has a key of its own
-            return [str(number) for number in self.numbers]
-        refs = mandate.positions
-        return [refs[0].position_id] if refs else [episode_id_of(mandate)]
+    def _keys(self, mandate: Mandate) -> list[str]:
+        key = _key(mandate)
+        if key is not None:
+            return [key]
+        # Each position has a key of its own: its name.
+        if mandate.positions is not None:
+            return [ref.position_id for ref in mandate.positions]
+        return [str(number) for number in self.positions]
 
-    def _is_ours(self, number: int, key: str) -> bool:
-        tag = close_tag(close_id(self.user_id, str(number), key))
-        return (number, tag) in self.tags
+    def _was_executed(self, number: int, key: str) -> bool:
+        # By the tag alone: on a netting account an order may have met another position.
+        return close_tag(close_id(self.user_id, str(number), key)) in self.tags
+
+
+def _undoing_keys(key: str) -> Iterator[str]:
+    """Name the keys of reversals of a close under ``key``, and of reversals of those."""
+    for first in range(1, MOST_UNDOINGS + 1):
+        yield undoing_key(key, first)
+        for second in range(1, MOST_UNDOINGS + 1):
+            yield undoing_key(undoing_key(key, first), second)
 
 
 async def orders_of_the_dead(closer: AccountCloser, accepted_us: int) -> OurOrders:
-    """Read which positions earlier lives have left, if one of them may have died over a mandate.
+    """Read which orders earlier lives have sent, if one of them may have died over a mandate.
 
     All deals are read, for the broker's clock cannot be compared with ours; only for a mandate
     that an earlier life, which did not end cleanly, may have begun.
@@ -84,13 +91,11 @@ async def orders_of_the_dead(closer: AccountCloser, accepted_us: int) -> OurOrde
     """
     if not closer.may_continue(accepted_us):
         return OurOrders(closer.user_id)
-    await closer.settled()
-    deals = await closer.broker.deals_between(0, FAR_FUTURE_MS)
-    ours = [d for d in deals if d.entry.is_exit and is_close_tag(d.comment)]
+    deals = await closer.all_deals()
     return OurOrders(
         closer.user_id,
-        frozenset((d.identifier, d.comment) for d in ours),
-        tuple(sorted({d.identifier for d in ours})),
+        frozenset(d.comment for d in deals if is_close_tag(d.comment)),
+        tuple(sorted({d.identifier for d in deals if d.identifier})),
     )
 
 

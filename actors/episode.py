@@ -17,16 +17,7 @@ from engine.clock import to_datetime, to_wall_us
 from engine.concluding import refused_entry
 from engine.errors import IdempotencyConflict
 from engine.mandates import DirectClose, Mandate, episode_id_of
-from engine.models import BulkCloseResult, CloseResult, GuardTrigger, Severity
-
-
-def locks_account(mandate: Mandate) -> bool:
-    """Whether an account is locked by a mandate: a critical one for all that is open."""
-    return (
-        isinstance(mandate, GuardTrigger)
-        and mandate.severity is Severity.CRITICAL
-        and mandate.positions is None
-    )
+from engine.models import BulkCloseResult, CloseResult
 
 
 def reason_of(mandate: Mandate) -> str:
@@ -119,6 +110,7 @@ class Episode:
             closed=reply.closed if reply else 0,
             failed=reply.failed if reply else 0,
             error=self.error,
+            refusal=type(reply.refusal).__name__ if reply and reply.refusal else None,
             waiting_until_us=self.waiting_until_us,
         )
 

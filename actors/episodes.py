@@ -7,8 +7,9 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.episode import Episode, locks_account, refuse_conflict, report_of
+from actors.episode import Episode, refuse_conflict, report_of
 from actors.links import ActorLost, AuditLink
+from actors.mandated import makes_flat
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
@@ -29,7 +30,7 @@ MOST_LIVES = 1_000
 """Lives of an account's actor that one episode may use up before it is given up as residual."""
 
 FIRST_REVIVAL_PAUSE_S = 0.1
-LONGEST_REVIVAL_PAUSE_S = 5.0
+LONGEST_REVIVAL_PAUSE_S = 1.0
 """Between two tries to reach an account whose actor was lost."""
 
 FIRST_SESSION_PAUSE_S = 5.0
@@ -138,7 +139,7 @@ class Episodes:
         records: list[SealedRecord] = []
         for mandate in fresh:
             records.append(self._chain.seal(_accepted(mandate, now)))
-            if locks_account(mandate) and not is_locked:
+            if makes_flat(mandate) and not is_locked:
                 lock = account_locked(mandate.user_id, episode_id_of(mandate), occurred_at=now)
                 records.append(self._chain.seal(lock))
                 self._on_lock(mandate.user_id, episode_id_of(mandate))

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from actors.links import EngineSide, NotActivated
-from actors.mandated import carry_out, refusals_in
+from actors.mandated import carry_out, makes_flat, pending_records, refusals_in
 from actors.messages import (
     AccountBook,
     Activated,
@@ -27,22 +27,23 @@ from actors.messages import (
 )
 from actors.recording import RecordKeeper
 from audit.chain import ChainWriter, SealedRecord
-from audit.events import guard_alert, pending_cancelled, plain_event
+from audit.events import guard_alert, plain_event
 from audit.records import EventType
 from audit.replay import remembered
-from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed, PendingOrder
+from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed
 from engine.clock import Clock
 from engine.closing import AccountCloser
 from engine.errors import BrokerError, IdempotencyConflict, RiskEngineError
 from engine.guards.drawdown import DrawdownGuard
 from engine.guards.market import MarketGuard
 from engine.lease import Lease
-from engine.mandates import DirectClose, Mandate, episode_id_of
-from engine.models import BulkCloseResult, GuardTrigger, GuardType, Severity
+from engine.mandates import DirectClose, Mandate
+from engine.models import BulkCloseResult, GuardTrigger, GuardType
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
 from engine.pending import cancel_pending
+from engine.reading import answered
 from engine.watch import AccountWatch, Look
 
 _log = logging.getLogger(__name__)
@@ -145,6 +146,8 @@ class AccountLife:
         self._record(
             EventType.STREAM_OPENED, {"process": self._process, "waits_for_predecessor_s": wait_s}
         )
+        # Before the first order: the next life is to know which process this one lived in.
+        self._keeper.send()
         if not opened.predecessor_ended_cleanly:
             self._closer.wait_for_predecessor(wait_s)
         return Activated(
@@ -201,7 +204,6 @@ class AccountLife:
             try:
                 await self._cancel_pending_first(mandate)
                 done = await carry_out(mandate, self._closer, accepted_us, self._clock)
-                left = await self._still_open(mandate)
             except BrokerError as error:
                 nothing = BulkCloseResult.of("", ())
                 return self._reply(nothing, error=f"{type(error).__name__}: {error}")
@@ -209,6 +211,7 @@ class AccountLife:
                 if not isinstance(mandate, DirectClose):
                     raise
                 return self._reply(BulkCloseResult.of("", ()), error=str(error), refusal=error)
+            left, trouble = await self._still_open(mandate)
         waits = [market.opens_in_s for market in done.waiting if market.opens_in_s is not None]
         return self._reply(
             done.results,
@@ -218,48 +221,36 @@ class AccountLife:
             waiting=len(done.waiting),
             opens_in_s=min(waits) if waits else None,
             still_open=left,
+            error=trouble,
             closes=tuple(result.close_id for result in done.results.results),
             refused=refusals_in(done.results),
         )
 
     async def _cancel_pending_first(self, mandate: Mandate) -> None:
         """Before an account is made flat, nothing may open a position any more."""
-        if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
-            return
         policy = self._activation.policy
-        if mandate.severity is not Severity.CRITICAL or not policy.sends_orders:
+        if not makes_flat(mandate) or not policy.sends_orders:
             return
-        if not policy.allow_live and (await self._broker.account()).is_real:
+        account = await answered(self._broker.account, self._patience, policy.deal_lag_s)
+        if account.is_real and not policy.allow_live:
             return  # nothing is sent; every close says so
         report = await cancel_pending(
-            self._broker,
-            self._lease,
-            self._patience,
-            within_s=policy.deal_lag_s,
-            pace=self._pace,
+            self._broker, self._lease, self._patience, within_s=policy.deal_lag_s, pace=self._pace
         )
-        for order in report.cancelled:
-            self._note_pending(order, mandate, "")
-        for order, why in report.left:
-            self._note_pending(order, mandate, why)
         if report.unread is not None:
             _log.error("pending orders of %s are unknown: %s", self.user_id, report.unread)
+        for record in pending_records(report, mandate, self._clock.wall_us()):
+            self._keeper.keep(record)
 
-    def _note_pending(self, order: PendingOrder, mandate: Mandate, why: str) -> None:
-        self._keeper.keep(
-            pending_cancelled(
-                self.user_id,
-                order,
-                trigger_id=episode_id_of(mandate),
-                occurred_at=self._clock.wall_us(),
-                trouble=why,
-            )
-        )
-
-    async def _still_open(self, mandate: Mandate) -> int | None:
+    async def _still_open(self, mandate: Mandate) -> tuple[int | None, str | None]:
+        """Count what is left of a whole account; or say why nobody knows."""
         if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
-            return None
-        return len(await self._broker.positions())
+            return None, None
+        lag_s = self._activation.policy.deal_lag_s
+        try:
+            return len(await answered(self._broker.positions, self._patience, lag_s)), None
+        except BrokerError as error:
+            return None, f"whether anything is still open could not be read: {error}"
 
     async def exposure(self, term: Term) -> Exposure:
         """Count what is open.

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.dead_orders import OurOrders, orders_of_the_dead
+from audit.events import pending_cancelled
+from audit.records import AuditRecord
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
 from engine.errors import MarketClosed
 from engine.mandates import DirectClose, Mandate, episode_id_of
-from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef
+from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef, Severity
+from engine.pending import PendingReport
 
 
 async def carry_out(
@@ -111,3 +114,27 @@ def refusals_in(results: BulkCloseResult) -> tuple[Mapping[str, Any], ...]:
         for refused in results.results
         if not refused.close_id
     )
+
+
+def makes_flat(mandate: Mandate) -> bool:
+    """Whether a mandate is to make a whole account flat, and to keep it so."""
+    return (
+        isinstance(mandate, GuardTrigger)
+        and mandate.severity is Severity.CRITICAL
+        and mandate.positions is None
+    )
+
+
+def pending_records(report: PendingReport, mandate: Mandate, now_us: int) -> list[AuditRecord]:
+    """Put on record what became of pending orders, before a mandate's first close."""
+    orders = [*((order, "") for order in report.cancelled), *report.left]
+    return [
+        pending_cancelled(
+            mandate.user_id,
+            order,
+            trigger_id=episode_id_of(mandate),
+            occurred_at=now_us,
+            trouble=why,
+        )
+        for order, why in orders
+    ]

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from actors.links import ActorLost, AuditLink
+from actors.links import AuditLink
 from audit.chain import SealedRecord
 from audit.errors import AuditError
 from audit.receipts import AppendReceipt
@@ -176,7 +176,7 @@ class AuditOutbox:
             try:
                 async with asyncio.timeout(self._answer_s):
                     receipt = await self._audit.append(batch)
-            except (ActorLost, AuditError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, records are not given up
                 self.trouble = f"{type(error).__name__}: {error}"
                 _log.error("the audit took no records (attempt %d): %s", attempt, self.trouble)
                 await self._clock.sleep(self._patience.wait_s(attempt))

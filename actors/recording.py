@@ -162,6 +162,10 @@ class RecordKeeper:
             _, record = self._summaries.popitem(last=False)
             self._held.append(self._stream.seal(record))
 
+    def send(self) -> None:
+        """Ship what is held, without waiting for company."""
+        self._ship_what_is_held(self._clock.monotonic())
+
     def take(self) -> tuple[SealedRecord, ...]:
         """Hand over the records that are not known to be on disk, oldest first.
 
@@ -171,10 +175,14 @@ class RecordKeeper:
         return tuple(islice(chain(self._inherited, self._held), MOST_IN_ONE_GO))
 
     def _ship_if_due(self, now: float) -> None:
-        if self._ship is None or now - self._held_since < self._hold_s:
-            return
+        if now - self._held_since >= self._hold_s:
+            self._ship_what_is_held(now)
+
+    def _ship_what_is_held(self, now: float) -> None:
         self._hear_of_shipment()
-        if self._on_the_way is not None or not self._held or now < self._ship_after:
+        if self._ship is None or self._on_the_way is not None or not self._held:
+            return
+        if now < self._ship_after:
             return
         self._on_the_way = self._ship(self.take())
         self._held_since = now

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from audit.events import plain_event, trigger_refused
+from audit.records import AuditRecord, EventType, Status
 from engine import arguments
 from engine.clock import to_wall_us
 from engine.config import EngineConfig
-from engine.errors import RiskEngineError
+from engine.errors import IdempotencyConflict, RiskEngineError
 from engine.models import GuardTrigger, PositionRef
+
+REFUSALS: Mapping[str, type[Exception]] = {
+    "IdempotencyConflict": IdempotencyConflict,
+    "ValueError": ValueError,
+}
+"""What a direct call can be refused with, by the names on record."""
 
 
 class TriggerRefused(RiskEngineError, ValueError):
@@ -48,3 +58,19 @@ def why_refused(trigger: GuardTrigger, config: EngineConfig, now_us: int) -> str
             f"clock, more than trigger_ahead_s={config.trigger_ahead_s:g}: set the clocks"
         )
     return None
+
+
+def refusal_record(trigger: GuardTrigger, why: str, now: int) -> AuditRecord:
+    """Put on record that a trigger was refused, however malformed it is."""
+    try:
+        return trigger_refused(trigger, why, occurred_at=now)
+    except (ValueError, TypeError, AttributeError):  # too malformed to be kept whole
+        return plain_event(
+            EventType.TRIGGER_REFUSED,
+            str(trigger.user_id),
+            str(trigger.trigger_id),
+            now,
+            occurred_at=now,
+            description=why,
+            status=Status.WARNING,
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from actors.episode import Episode
@@ -23,7 +23,7 @@ from actors.messages import (
     Term,
 )
 from actors.outbox import AuditOutbox
-from actors.refusing import TriggerRefused, why_refused
+from actors.refusing import REFUSALS, TriggerRefused, refusal_record, why_refused
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
@@ -33,7 +33,6 @@ from audit.events import (
     actor_killed,
     mandate_of,
     plain_event,
-    trigger_refused,
 )
 from audit.receipts import AccountHistory
 from audit.records import AuditRecord, EventType, record_of
@@ -41,18 +40,12 @@ from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock, SystemClock
 from engine.config import EngineConfig
-from engine.errors import BrokerUnavailable, IdempotencyConflict, RiskEngineError
+from engine.errors import BrokerUnavailable, RiskEngineError
 from engine.mandates import DirectClose
 from engine.models import GuardTrigger
 from engine.patience import Patience
 
 _log = logging.getLogger(__name__)
-
-REFUSALS: Mapping[str, type[Exception]] = {
-    "IdempotencyConflict": IdempotencyConflict,
-    "ValueError": ValueError,
-}
-"""What a direct call can be refused with, by the names on record."""
 
 
 class Supervisor:
@@ -113,7 +106,6 @@ class Supervisor:
     async def _start(self) -> None:
         audit = self._stage.audit()
         specs = [s for s in self._stage.saved_specs().values() if isinstance(s, AccountSpec)]
-        locks = await audit.locks()
         newest = await audit.newest_lives([account_owner(spec.user_id) for spec in specs])
         earlier = await audit.finished_names()
         (opened,) = await audit.open_streams([SUPERVISOR])
@@ -150,7 +142,6 @@ class Supervisor:
         self._lockout = Lockout(
             self._roster, self._episodes, self._outbox, self._clock, self._config
         )
-        self._lockout.restore(locks)
         self._watching = Watching(self._roster, self._episodes, self._outbox, self._clock)
         # Not waited for: an audit that is away must not keep accepted episodes from going on.
         now = self._clock.wall_us()
@@ -164,6 +155,9 @@ class Supervisor:
         accepted = [
             (record_of(episode.body), episode) for episode in await self._audit.open_episodes()
         ]
+        # After the episodes: what locks an account is written together with its lock.
+        locks = await self._audit.locks()
+        self._lockout.restore([lock for lock in locks if lock.user_id in self._roster])
         # As they were accepted: the first to use a key is the one whose key it is.
         for record, episode in sorted(accepted, key=lambda one: (one[0].incarnation, one[0].seq)):
             if episode.user_id in self._roster:
@@ -210,9 +204,6 @@ class Supervisor:
             for account in activated
         ]
         await self._outbox.append([self._chain.seal(record) for record in added])
-        self._lockout.restore(
-            [lock for lock in await self._audit.locks() if lock.user_id in self._roster]
-        )
         await self._resume()
         return activated
 
@@ -244,9 +235,7 @@ class Supervisor:
             and (why := why_refused(trigger, self._config, now)) is not None
         ]
         for trigger, why in refusals:
-            await self._outbox.append(
-                [self._chain.seal(trigger_refused(trigger, why, occurred_at=now))]
-            )
+            await self._outbox.append([self._chain.seal(refusal_record(trigger, why, now))])
         if refusals:
             raise TriggerRefused(f"trigger_id={refusals[0][0].trigger_id!r}: {refusals[0][1]}")
         return await self._episodes.submit(triggers)

@@ -10,9 +10,10 @@ from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
 
-from actors.episode import Episode, locks_account
+from actors.episode import Episode
 from actors.episodes import Episodes
 from actors.links import ActorLost
+from actors.mandated import makes_flat
 from actors.messages import EpisodeState
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
@@ -111,7 +112,7 @@ class Watching:
 
     def episode_ended(self, episode: Episode) -> None:
         """Take note of the end of an episode that locks its account, whoever has opened it."""
-        if locks_account(episode.mandate):
+        if makes_flat(episode.mandate):
             flat = episode.state is EpisodeState.FLAT
             state = WatchState.FLAT if flat else WatchState.RESIDUAL
             self._states[episode.mandate.user_id] = state
@@ -172,7 +173,7 @@ class Watching:
         if stop.is_set():
             return True
         (report,) = await self._episodes.reports([trigger.trigger_id])
-        if locks_account(trigger):
+        if makes_flat(trigger):
             return True
         self._states[trigger.user_id] = WatchState.WATCHING
         return report.state is EpisodeState.RESIDUAL and report.error is not None

@@ -109,6 +109,7 @@ def close_accepted(close: DirectClose, *, occurred_at: int) -> AuditRecord:
             "volume": write_number(close.volume),
             "close_price": write_number(close.close_price),
             "initiator": close.initiator,
+            "is_bulk": close.is_bulk,
         },
     )
 
@@ -134,6 +135,7 @@ def direct_close_of(record: AuditRecord) -> DirectClose:
         volume=read_number(meta["volume"]),
         close_price=read_number(meta["close_price"]),
         initiator=meta["initiator"],
+        is_bulk=meta["is_bulk"],
     )
 
 

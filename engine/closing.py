@@ -13,7 +13,7 @@ from contextlib import suppress
 from random import Random
 
 from engine.brokers.deadlines import DeadlineBroker
-from engine.brokers.port import Broker, Position
+from engine.brokers.port import Broker, Deal, Position
 from engine.clock import Clock, to_datetime
 from engine.collecting import CloseLedger, Collector, NoLedger
 from engine.concluding import refused
@@ -36,9 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 class AccountCloser:
-    """Closes positions of one account.
-
-    Not tied to a process or a framework: broker, clock, randomness and ledger are passed in.
+    """Closes positions of one account; not tied to a process or a framework.
 
     Args:
         user_id: the account.
@@ -50,9 +48,9 @@ class AccountCloser:
         memory: the answers so far.
         permit: asked before every request; by default nothing else can act on the account.
         pace: spaces requests; by default they go as fast as the broker answers.
-        before_first_order: awaited once, before the first read of this life and after the wait
-            for its predecessor: the place to :meth:`remember` what that one recorded late. If it
-            raises, so does the close, and the next one awaits it again.
+        before_first_order: awaited once, before the first read and after the wait for a life
+            before: the place to :meth:`remember` what that one recorded late. What it raises ends
+            the close; the next one awaits it again.
     """
 
     def __init__(
@@ -113,6 +111,7 @@ class AccountCloser:
         self._had_predecessor = False
         self._began_us = 0
         self._before_first_order = before_first_order
+        self._undoing: list[asyncio.Future[CloseResult]] = []
         self._seen_through: set[asyncio.Task[None]] = set()
 
     def wait_for_predecessor(self, wait_s: float | None = None) -> None:
@@ -150,8 +149,7 @@ class AccountCloser:
         Raises:
             IdempotencyConflict: the key was used for another ticket or volume.
             ValueError: the position_id names another position already.
-            MarketClosed: nothing is final; try the same key again (only if the policy waits for
-                sessions).
+            MarketClosed: nothing is final; try the same key again (if the policy waits).
             LeaseLost: this life may not send any more; nothing is final.
         """
         self._finder.begin_call()
@@ -169,8 +167,7 @@ class AccountCloser:
         oldest first once the broker demands it.
 
         Returns:
-            For each request, in the order given, its result; :class:`MarketClosed` in the place
-            of one that is not final.
+            For each request, as given, its result; :class:`MarketClosed` where none is final.
 
         Raises:
             LeaseLost: this life may not send any more; results that are proven were recorded.
@@ -195,9 +192,13 @@ class AccountCloser:
         ended = [begun[number] for number in sorted(begun)]
         return [await end if isinstance(end, asyncio.Future) else end for end in ended]
 
-    async def settled(self) -> None:
-        """Wait until no request of a life before this one may act any more."""
-        if self._has_to_settle:
+    async def all_deals(self) -> tuple[Deal, ...]:
+        """Read the whole history, once no request of a life before this one may act any more."""
+        await self._settled()
+        return await self._finder.all_deals()
+
+    async def _settled(self) -> None:
+        if self._quiet_until is not None or self._before_first_order is not None:
             async with self._turn:
                 await self._predecessor_settled()
 
@@ -207,7 +208,7 @@ class AccountCloser:
         Raises:
             BrokerError: the broker did not answer within its retries.
         """
-        await self.settled()
+        await self._settled()
         self._finder.begin_call()
         return await self._finder.open_positions()
 
@@ -255,10 +256,8 @@ class AccountCloser:
     async def _collect_deferred(self) -> None:
         async with self._turn:
             await self._collector.collect_deferred()
-
-    @property
-    def _has_to_settle(self) -> bool:
-        return self._quiet_until is not None or self._before_first_order is not None
+        undoing, self._undoing = self._undoing, []
+        await asyncio.gather(*undoing)
 
     async def _predecessor_settled(self) -> None:
         if self._quiet_until is not None:
@@ -330,7 +329,7 @@ class AccountCloser:
     async def _close_opened(self, undo: CloseRequest) -> bool:
         await self._sender.ready()
         found = await self._finder.look_up(undo)
-        await self._close_found(found, ClosingQueue(()))
+        self._undoing.append(await self._close_found(found, ClosingQueue(())))
         return found.close.is_satisfied
 
     async def _work(self, found: Found, rest: ClosingQueue) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from engine.brokers.port import AccountState, Broker, Deal, MarginMode, Position
+from engine.brokers.port import (
+    FAR_FUTURE_MS,
+    AccountState,
+    Broker,
+    Deal,
+    MarginMode,
+    Position,
+)
 from engine.clock import Clock
 from engine.errors import BrokerError
 from engine.idempotency import IdempotencyMap
@@ -107,6 +114,15 @@ class Finder:
             fifo=account.fifo,
             exposure=lambda p: exposures[p.ticket],
         )
+
+    async def all_deals(self) -> tuple[Deal, ...]:
+        """Read the account's whole history.
+
+        Raises:
+            BrokerError: the broker did not answer within its retries.
+        """
+        self.begin_call()
+        return await self._answered(lambda: self._broker.deals_between(0, FAR_FUTURE_MS))
 
     async def _exposure(self, position: Position) -> float:
         if self._policy.order is not ClosingOrder.LARGEST_EXPOSURE:

@@ -11,6 +11,7 @@ from engine.brokers.port import LONGEST_TAG
 
 _CLOSES = UUID("6b6bb5a9-6fd1-5d0c-9d51-5f5f36c29d7c")
 _SWEEPS = UUID("0d0b4f4e-9a0a-5be3-8a10-50f9a1d1b2c4")
+_GUARDS = UUID("5f0e9c62-7a1b-5c7e-9a55-2d8f6f0f3b17")
 _TAG_PREFIX = "R"
 _TAG = re.compile(_TAG_PREFIX + "[A-Z2-7]{26}")
 
@@ -36,6 +37,11 @@ def close_tag(close: UUID) -> str:
 def sweep_trigger_id(episode: str, number: int) -> str:
     """Name the follow-up trigger ``number`` of an episode."""
     return str(uuid5(_SWEEPS, json.dumps([episode, number], ensure_ascii=True)))
+
+
+def guard_trigger_id(user_id: str, guard: str, tripped_us: int) -> str:
+    """Name the trigger of a guard that tripped at a moment (µs UTC)."""
+    return str(uuid5(_GUARDS, json.dumps([user_id, guard, tripped_us], ensure_ascii=True)))
 
 
 def is_close_tag(comment: str) -> bool:

@@ -91,6 +91,8 @@ class GuardTrigger:
             for position in self.positions:
                 if not isinstance(position, PositionRef):
                     arguments.refuse("positions", position, "its items must be PositionRef")
+        if not isinstance(self.inputs, Mapping):
+            arguments.refuse("inputs", self.inputs, "it must be a mapping of names to plain values")
         arguments.json_value("inputs", self.inputs)
 
 

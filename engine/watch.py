@@ -11,6 +11,7 @@ from engine.clock import Clock, to_datetime
 from engine.errors import BrokerError
 from engine.guards.drawdown import DrawdownAlert, DrawdownGuard
 from engine.guards.market import MarketGuard
+from engine.identity import guard_trigger_id
 from engine.models import GuardTrigger, GuardType, PositionRef, Severity
 
 CALM = 0.75
@@ -122,13 +123,15 @@ class AccountWatch:
         inputs: Mapping[str, Any],
         scope: tuple[PositionRef, ...] | None = None,
     ) -> Look:
+        now_us = self._clock.wall_us()
         trigger = GuardTrigger(
             user_id=self.user_id,
             guard=guard,
             reason=reason,
             severity=Severity.CRITICAL,
             positions=scope,
-            triggered_at=to_datetime(self._clock.wall_us()),
+            trigger_id=guard_trigger_id(self.user_id, guard.value, now_us),
+            triggered_at=to_datetime(now_us),
             inputs=inputs,
         )
         return Look(trigger, inputs=inputs)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from actors.cli.audit import audit
+from actors.cli.simulate import simulate
 from actors.cli.stress import stress
 
 app = typer.Typer(
@@ -37,3 +38,4 @@ def _options(
 
 app.command()(stress)
 app.add_typer(audit)
+app.command()(simulate)

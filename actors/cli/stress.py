@@ -22,6 +22,7 @@ from actors.stress.report import write_report
 from actors.stress.run import StressOutcome, run_stress
 from actors.stress.summary import Spread, Summary
 from engine.errors import RiskEngineError
+from engine.simulated.served import VenueFailed
 
 GOOD, BAD, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -42,9 +43,30 @@ def stress(
         str, typer.Option(help="Exposure over deposit: one number, or a range low:high.")
     ] = "5:30",
     trigger: Annotated[
+        str | None,
+        typer.Option(
+            help="guards: each account's own decide. all: everyone, at the worst moment.",
+            show_default="guards; all with --chaos",
+        ),
+    ] = None,
+    venue: Annotated[
         str,
-        typer.Option(help="guards: each account's own decide. all: everyone, at the worst moment."),
-    ] = "guards",
+        typer.Option(
+            help="simulated: in the accounts' own processes. external: in a process outside, "
+            "which outlives them and counts by itself."
+        ),
+    ] = "simulated",
+    chaos: Annotated[
+        str | None,
+        typer.Option(
+            help="Kill processes of the engine: kills=N,seed=S[,targets=account,supervisor,audit]. "
+            "With --venue external."
+        ),
+    ] = None,
+    settle_ms: Annotated[
+        float | None,
+        typer.Option(help="How long a request may still act, with --chaos.", show_default="1000"),
+    ] = None,
     audit: Annotated[
         str | None, typer.Option(help="Audit store, duckdb:///FILE. Default: in the run's folder.")
     ] = None,
@@ -77,6 +99,9 @@ def stress(
             seed=seed,
             leverage=leverage,
             trigger=trigger,  # type: ignore[arg-type]  # pydantic checks it
+            venue=venue,  # type: ignore[arg-type]  # pydantic checks it
+            chaos=chaos,
+            settle_ms=settle_ms,
             audit=audit,
             out=out,
             speed=speed,
@@ -102,7 +127,7 @@ def stress(
     try:
         with _quiet_stdout(is_live), view:
             outcome = run_stress(plan, folder, view)
-    except (RiskEngineError, ConnectionError) as error:
+    except (RiskEngineError, ConnectionError, VenueFailed) as error:
         _complain(errors, f"{type(error).__name__}: {error}")
         raise typer.Exit(BAD) from None
     except KeyboardInterrupt:
@@ -164,6 +189,8 @@ def _print_table(console: Console, summary: Summary, folder: Path) -> None:
     console.print(table)
     for example in summary.mismatch_examples:
         console.print(example, style="red", markup=False)
+    for problem in summary.chaos.history_problems if summary.chaos else ():
+        console.print(problem, style="red", markup=False)
     if summary.chain_problem:
         console.print(summary.chain_problem, style="red", markup=False)
     if summary.is_good:
@@ -195,6 +222,7 @@ def _rows(s: Summary) -> list[tuple[str, str]]:
         ("time to flat p50 / p99 / max", _spread(s.time_to_flat_s, "s")),
         ("trigger to first order p50 / p99", _spread(s.trigger_to_first_order_ms, "ms", False)),
         ("placement", s.placement),
+        *(s.chaos.rows() if s.chaos is not None else ()),
     ]
 
 

@@ -16,6 +16,8 @@ from engine.prices import PricePath, read_prices, scenario
 from engine.simulated import SymbolSettings, symbol_settings
 
 SHARED_PRICES = "prices"
+FIRST_LOGIN = 100_001
+"""Number of the first account at its broker."""
 BROKER = "engine.simulated.replay:replay_broker"
 LONG_SHARE = 0.9
 """Positions that bet on rising prices: a crowd stands on one side before it falls."""
@@ -77,7 +79,7 @@ class StressPlan:
                     "stand_at_ms": stand_at,
                 },
             )
-            for number, account in enumerate(self.accounts, start=100_001)
+            for number, account in enumerate(self.accounts, start=FIRST_LOGIN)
         ]
 
 

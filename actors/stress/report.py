@@ -36,6 +36,8 @@ def write_report(outcome: StressOutcome, path: Path) -> None:
         plan=outcome.plan,
         verdict=_verdict(outcome.summary),
         reasons=_reasons(outcome.accepted),
+        chaos=() if outcome.summary.chaos is None else outcome.summary.chaos.rows(),
+        problems=() if outcome.summary.chaos is None else outcome.summary.chaos.history_problems,
         plotly_js=get_plotlyjs(),
         charts=[
             (title, figure.to_html(full_html=False, include_plotlyjs=False, config=_CONFIG))

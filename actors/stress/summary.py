@@ -9,6 +9,8 @@ from importlib.metadata import version
 from statistics import quantiles
 from typing import Any
 
+from actors.stress.chaos_figures import ChaosFigures
+
 PLACEMENT = "one actor per account"
 
 
@@ -69,6 +71,8 @@ class Summary:
     interrupted: bool
     failed_watches: int = 0
     """Accounts whose guards stopped looking because of an error."""
+    venue: str = "simulated"
+    chaos: ChaosFigures | None = None
     placement: str = PLACEMENT
     versions: dict[str, str] = field(default_factory=lambda: versions())
 
@@ -80,13 +84,15 @@ class Summary:
             and self.failed_watches == 0
             and self.failed == self.residual == self.double_closes == self.mismatches == 0
             and self.chain_ok
+            and (self.chaos is None or self.chaos.is_good)
         )
 
     def data(self) -> dict[str, Any]:
-        """Return the summary as plain JSON values."""
+        """Return the summary as plain JSON values; chaos adds its figures to the others."""
         fields = asdict(self)
         fields["trigger_to_first_order_ms"].pop("max")
-        return fields
+        chaos = fields.pop("chaos")
+        return fields | chaos if chaos else fields
 
 
 def versions() -> dict[str, str]:

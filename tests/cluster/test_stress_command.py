@@ -122,6 +122,24 @@ def test_one_core_changes_nothing(small_run: Run, tmp_path: Path) -> None:
     assert read_store(confined.folder) == read_store(small_run.folder)
 
 
+@pytest.mark.parametrize("trigger", ["guards", "all"])
+def test_a_venue_outside_changes_nothing(
+    small_run: Run, ray_address: str, tmp_path: Path, trigger: str
+) -> None:
+    more = ("--trigger", trigger)
+    outside = run_stress(
+        tmp_path / "outside", *SMALL, *more, "--venue", "external", ray_address=ray_address
+    )
+    assert outside.status == 0, outside.stderr
+    inside = small_run
+    if trigger == "all":
+        inside = run_stress(tmp_path / "inside", *SMALL, *more, ray_address=ray_address)
+    assert read_store(outside.folder) == read_store(inside.folder)
+    for name in ("closed", "total_pnl", "double_closes", "mismatches", "residual"):
+        assert outside.summary[name] == inside.summary[name]
+    assert (outside.summary["venue"], inside.summary["venue"]) == ("external", "simulated")
+
+
 def test_wrong_options_are_refused_in_words_on_stderr(tmp_path: Path) -> None:
     run = run_stress(tmp_path / "run", "--accounts", "0", ray_address=None)
     assert (run.status, run.stdout) == (2, "")

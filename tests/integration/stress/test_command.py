@@ -75,6 +75,17 @@ def finish(monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
         (("--speed", "-1"), ("--speed", "given: -1")),
         (("--prices", "prices.csv"), ("prices.csv", "--prices FILE --symbol NAME")),
         (("--symbol", "EURUSD"), ("EURUSD", "--prices FILE --symbol NAME")),
+        (("--venue", "moon"), ("--venue", "given: moon", "external")),
+        (("--settle-ms", "500"), ("settle_ms=500", "--chaos")),
+        (("--chaos", "kills=2,seed=1"), ("kills=2,seed=1", "add --venue external")),
+        (
+            ("--venue", "external", "--chaos", "kills=2,seed=1", "--trigger", "guards"),
+            ("trigger='guards'", "leave --trigger out"),
+        ),
+        (
+            ("--venue", "external", "--chaos", "kills=all"),
+            ("--chaos", "'kills=all'", "kills='all'"),
+        ),
         (("--prices", "no.csv", "--symbol", "EURUSD"), ("no.csv", "cannot be read")),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_plain_event_is_named_by_what_makes_it_one() -> None:
     "close",
     [
         DirectClose("c1", "u1", "by hand", None),
-        DirectClose("c1", "u1", "by hand", ()),
+        DirectClose("c1", "u1", "by hand", (), is_bulk=True),
         DirectClose(
             "c1", "u1", "ü", (PositionRef("p1", 7),), "key", 0.1 + 0.2, 1.2345, initiator="ann"
         ),

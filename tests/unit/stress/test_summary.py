@@ -8,9 +8,9 @@ import pytest
 from actors.messages import EpisodeReport, EpisodeState
 from actors.stress.options import StressOptions
 from actors.stress.plan import StressPlan, make_plan
-from actors.stress.run import Findings, summarise
+from actors.stress.run import Findings, summarise, with_ends
 from actors.stress.summary import Spread, Summary
-from audit.records import Status
+from audit.records import EventType, Status
 from tests.unit.stress.samples import book, entry, exit_deal, record, summary
 
 
@@ -117,3 +117,22 @@ def test_a_failed_close_record_is_counted(plan: StressPlan) -> None:
 
 def test_a_double_close_in_the_book_is_counted(plan: StressPlan) -> None:
     assert figures(plan, books=[book(entry(), exit_deal(), exit_deal())]).double_closes == 1
+
+
+def test_an_end_that_a_lost_supervisor_has_seen_is_dated_by_the_store() -> None:
+    episodes = [
+        episode(trigger_id="t1"),
+        episode(trigger_id="t2", durable_us=None),
+        episode(trigger_id="t3", durable_us=None),
+    ]
+    ends = [
+        record(event_type=EventType.EPISODE_FINISHED, trigger_id=name, recorded_at=7)
+        for name in ("t1", "t2")
+    ]
+    dated = with_ends(episodes, ends)
+    assert [each.durable_us for each in dated] == [1_600_000, 7, None]
+
+
+def test_the_first_order_is_the_first_of_all_lives(plan: StressPlan) -> None:
+    closes = [record(trigger_id="t", sent_at=1_000_500), record(trigger_id="x", sent_at=1_000_100)]
+    assert figures(plan, closes=closes).trigger_to_first_order_ms.p50 == 0.5

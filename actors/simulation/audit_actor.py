@@ -1,0 +1,178 @@
+"""The simulated audit actor: the real ledger and journal, lives that end without a close."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from actors.simulation.clock import ProcessClock
+from actors.simulation.inboxes import OneByOne
+from actors.simulation.memory_store import MemoryStore
+from actors.simulation.network import Answer
+from actors.simulation.process import Process
+from audit.chain import SealedRecord
+from audit.errors import JournalUnavailable
+from audit.filler import FillPolicy
+from audit.ledger import AuditLedger
+from audit.receipts import (
+    AccountHistory,
+    AccountLock,
+    AppendReceipt,
+    FinishedEpisode,
+    OpenedStream,
+    OpenEpisode,
+)
+
+FILLING = FillPolicy(
+    batch=40,
+    linger_s=0.4,
+    checkpoint_rows=30,
+    checkpoint_s=2.0,
+    first_wait_s=0.2,
+    longest_wait_s=2.0,
+)
+NOTHING_DUE_S = 5.0
+"""Pause of the filling when nothing is to be done."""
+
+
+@dataclass(slots=True)
+class Disk:
+    """The disk that journal and store are on; it outlives every process."""
+
+    journal: Path
+    store: MemoryStore
+    commit_s: float = 0.0005
+    """How long a commit of the journal takes."""
+    store_s: float = 0.0
+    """How long a batch for the store, or a look into it, takes."""
+    is_full: bool = False
+    """Whether the journal cannot be written."""
+
+
+class AuditHost:
+    """What the audit actor serves, an :class:`actors.links.AuditLink`."""
+
+    def __init__(self, ledger: AuditLedger, disk: Disk, told: AuditEar) -> None:
+        """Serve ``ledger``."""
+        self._ledger = ledger
+        self._disk = disk
+        self._told = told
+        self.has_news = True
+        """Whether records came that the store was not offered yet."""
+
+    async def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+        """Put records on disk."""
+        await self._commit()
+        receipt = self._ledger.append(batch)
+        self.has_news = True
+        self._told.appended(batch, receipt)
+        return receipt
+
+    async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
+        """Number new lives."""
+        await self._commit()
+        return self._ledger.open_streams(owners)
+
+    async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
+        """Say which life of each owner is the newest."""
+        return self._ledger.newest_lives(owners)
+
+    async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
+        """Return the answers that accounts have given."""
+        await asyncio.sleep(self._disk.store_s)
+        return tuple(self._ledger.histories(user_ids))
+
+    async def open_episodes(self) -> tuple[OpenEpisode, ...]:
+        """List open episodes."""
+        return self._ledger.open_episodes()
+
+    async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
+        """Return an episode of an earlier life."""
+        await asyncio.sleep(self._disk.store_s)
+        return self._ledger.finished_episode(episode_id)
+
+    async def finished_names(self) -> tuple[str, ...]:
+        """Name the episodes that ended."""
+        return tuple(self._ledger.finished_names())
+
+    async def locks(self) -> tuple[AccountLock, ...]:
+        """List the locked accounts."""
+        return tuple(self._ledger.locks())
+
+    async def status(self) -> Mapping[str, Any]:
+        """Report backlog, lag and troubles."""
+        return asdict(self._ledger.status())
+
+    async def _commit(self) -> None:
+        await asyncio.sleep(self._disk.commit_s)
+        if self._disk.is_full:
+            raise JournalUnavailable(
+                "the simulated journal's disk is full: free space on it; nothing was kept"
+            )
+
+
+class AuditEar:
+    """Hears what the audit has taken; the base class does not care."""
+
+    def appended(self, batch: Sequence[SealedRecord], receipt: AppendReceipt) -> None:
+        """A batch is on disk, as far as the receipt says."""
+
+
+_WRITING = ("append", "open_streams")
+
+
+class AuditLife:
+    """One life of the audit actor, from opening the files to its death.
+
+    It writes in one thread and reads in another, so that a slow store never holds up a record.
+
+    Args:
+        process: that it lives in.
+        clock: the process's.
+        disk: where the files are.
+        told: hears what is taken.
+    """
+
+    def __init__(self, process: Process, clock: ProcessClock, disk: Disk, told: AuditEar) -> None:
+        """Open journal and store, and begin to fill the store.
+
+        Raises:
+            AuditError: they cannot be opened.
+        """
+        self.ledger = AuditLedger(
+            disk.store, disk.journal, clock=clock, policy=FILLING, fills_by_itself=False
+        )
+        self._disk = disk
+        self.process = process
+        self._host = AuditHost(self.ledger, disk, told)
+        self._writing = OneByOne(process, self._host, rests=False)
+        self._reading = OneByOne(process, self._host, rests=False)
+        process.run(self._fill())
+
+    def deliver(self, method: str, args: tuple[Any, ...], answer: Answer) -> None:
+        """Queue a call in its thread."""
+        (self._writing if method in _WRITING else self._reading).deliver(method, args, answer)
+
+    async def _fill(self) -> None:
+        due_s = 0.0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(FILLING.linger_s + self._disk.store_s)
+            if not self._host.has_news and loop.time() < due_s:
+                continue
+            self._host.has_news = False
+            pause = self.ledger.fill_step()
+            due_s = loop.time() + (NOTHING_DUE_S if pause is None else pause)
+
+    def crash(self, *, tail_lost: bool) -> None:
+        """Die: nothing more is filled or checkpointed; committed rows of the journal stay."""
+        self.process.kill()
+        self._disk.store.crash(tail_lost=tail_lost)
+        was_away, self._disk.store.is_away = self._disk.store.is_away, True
+        try:
+            self.ledger.close(0.0)  # only lets go of the journal's file: the store is away
+        finally:
+            self._disk.store.is_away = was_away

@@ -1,0 +1,43 @@
+"""What can go wrong in a simulated run, besides the menu of the terminal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from engine.simulated.faults import FaultKind
+
+
+class Disturbance(StrEnum):
+    """A fault of the engine's own surroundings."""
+
+    KILL_ACCOUNT = "kill account"
+    KILL_SUPERVISOR = "kill supervisor"
+    KILL_AUDIT = "kill audit"
+    KILL_ENGINE = "kill engine"
+    """All processes at once."""
+    ZOMBIE = "zombie"
+    """An account's process loses contact, is replaced, and lives on for a while."""
+    MESSAGE_DELAYED = "message delayed"
+    MESSAGE_REORDERED = "message reordered"
+    REQUEST_LOST = "request lost"
+    REPLY_LOST = "reply lost"
+    MESSAGE_DOUBLED = "message doubled"
+    HANG_ENDED = "hang ended by watchdog"
+    CLOCK_SKEW = "clock skew"
+    JOURNAL_SLOW = "journal slow"
+    JOURNAL_FULL = "journal full"
+    STORE_SLOW = "store slow"
+    STORE_AWAY = "store away"
+    STORE_FULL = "store full"
+    STORE_TAIL_LOST = "store tail lost"
+    STORE_DAMAGED = "store damaged"
+
+
+ALL_KINDS: Final = (*(str(d) for d in Disturbance), *(f"terminal: {k.value}" for k in FaultKind))
+"""Rows of the coverage table."""
+
+
+def terminal_kind(kind: FaultKind) -> str:
+    """Name a terminal's fault as the coverage table does."""
+    return f"terminal: {kind.value}"

@@ -1,0 +1,168 @@
+"""Gathers what is known of a run when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.links import ActorLost
+from actors.messages import EngineStatus
+from actors.simulation.clients import Clients
+from actors.simulation.clock import EPOCH_US
+from actors.simulation.facts import AccountSeen, DealSeen, OpenSeen, Run
+from actors.simulation.network import NobodyAnswered
+from actors.simulation.plan import FAULTS_END_S
+from actors.simulation.portfolio import PASSWORD, PlannedAccount
+from actors.simulation.promptness import first_orders
+from actors.simulation.world import World
+from audit.records import record_of
+from audit.rows import EVENT_ID
+from engine.errors import RiskEngineError
+
+SECRET = "hunter2-of-the-simulation"  # put in as a password, to be looked for
+_STORED_WITHIN_S = 60.0
+_TRADES = (0, 1)
+
+
+async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> Run:
+    """Let the store take the rest, and write down how everything stands."""
+    locked = await _locks(clients)
+    broken = await _shut_down(clients) if world.plan.seed % 4 == 0 else ""
+    stored = await _wait_for_store(world)
+    accounts = [
+        account_seen(world, clients, planned, locked.get(planned.user_id))
+        for planned in world.plan.accounts
+    ]
+    run = Run(
+        seed=world.plan.seed,
+        observes=world.plan.observes,
+        accounts=accounts,
+        calls=clients.calls,
+        records=[record_of(sealed.body) for sealed in world.board.records.values()],
+        calm_us=round(FAULTS_END_S * 1e6),
+        quiet_us=quiet_us,
+        ended_us=round(world.time.seconds() * 1e6),
+        clashes=world.board.clashes,
+    )
+    run.crash = broken
+    run.first_orders = list(first_orders(run, world.history))
+    _look_at_audit(world, run, stored)
+    return run
+
+
+async def _locks(clients: Clients) -> dict[str, str | None]:
+    for _ in range(10):
+        try:
+            status = await clients.ask("status")
+        except (ActorLost, RiskEngineError):
+            await asyncio.sleep(1.0)
+            continue
+        assert isinstance(status, EngineStatus)
+        return {account.user_id: account.locked_by for account in status.accounts}
+    return {}
+
+
+async def _shut_down(clients: Clients) -> str:
+    """End the engine cleanly; returns what went wrong."""
+    for _ in range(3):
+        try:
+            await clients.ask("shutdown")
+        except NobodyAnswered:
+            continue
+        except (RiskEngineError, ValueError) as error:
+            return f"shutdown() failed: {type(error).__name__}: {error}"
+        return ""
+    return "shutdown() was not answered"
+
+
+async def _wait_for_store(world: World) -> bool:
+    end_s = world.time.seconds() + _STORED_WITHIN_S
+    while world.time.seconds() < end_s:
+        audit = world.audit()
+        if audit is not None and audit.process.is_alive:
+            status = audit.ledger.status()
+            if not status.backlog and status.store_open:
+                return True
+        await asyncio.sleep(1.0)
+    return False
+
+
+def _look_at_audit(world: World, run: Run, stored: bool) -> None:
+    audit = world.audit()
+    if audit is None:
+        run.chain_problem = "there is no audit actor at the end"
+        return
+    ledger = audit.ledger
+    run.open_episodes = [episode.trigger_id for episode in ledger.open_episodes()]
+    apart = [item.record for item in ledger.set_aside()]
+    run.apart = [(record.stream, record.seq) for record in apart]
+    for record in apart:
+        known = world.board.records.get(record.event_id)
+        # Two lives may come to the same end: the later record is kept apart, and that is right.
+        if known is None or known.stream == record.stream:
+            run.set_aside.append(record.event_id)
+    if not stored:
+        run.chain_problem = f"the store was not filled: {ledger.status().last_error}"
+        return
+    store = world.disk.store
+    held = {row[EVENT_ID] for row in (*store.rows, *store.rows_set_aside)}
+    run.missing_from_store = [event for event in world.board.records if event not in held]
+    run.unknown_in_store = sorted(held - set(world.board.records))
+    if not store.rows_set_aside:
+        problem = ledger.verify().problem
+        run.chain_problem = "" if problem is None else str(problem)
+    run.secrets_found = [
+        event for event, sealed in world.board.records.items() if PASSWORD.encode() in sealed.body
+    ]
+    if PASSWORD in world.history.lines():
+        run.secrets_found.append("in what clients were told")
+
+
+def account_seen(
+    world: World, clients: Clients, planned: PlannedAccount, locked_by: str | None
+) -> AccountSeen:
+    """Write down an account's book and requests as they stand."""
+    """Write down how one account stands at this moment."""
+    venue = world.venues[planned.user_id]
+    venue.catch_up()
+    opened_us: dict[int, int] = {}
+    for deal, at_us in zip(venue.terminal.book.deals, venue.deal_us, strict=True):
+        opened_us.setdefault(deal.position_id, at_us)
+    book = venue.terminal.book
+    user_id = planned.user_id
+    return AccountSeen(
+        user_id=user_id,
+        is_hedging=planned.is_hedging,
+        may_be_sent_to=planned.may_be_sent_to,
+        deals=[
+            DealSeen(
+                user_id=user_id,
+                ticket=deal.ticket,
+                identifier=deal.position_id,
+                entry=deal.entry,
+                sign=1 if deal.type == 0 else -1,
+                volume=deal.volume,
+                price=deal.price,
+                result=deal.profit + deal.commission + deal.swap + deal.fee,
+                at_us=at_us,
+                comment=deal.comment,
+                reason=deal.reason,
+                symbol=deal.symbol,
+                order=deal.order,
+            )
+            for deal, at_us in zip(book.deals, venue.deal_us, strict=True)
+            if deal.type in _TRADES and deal.symbol
+        ],
+        closes=list(venue.closes),
+        open_positions=[
+            OpenSeen(user_id, p.ticket, p.symbol, p.volume, opened_us[p.identifier])
+            for p in book.positions.values()
+        ],
+        pending=[
+            OpenSeen(user_id, o.ticket, o.symbol, o.volume, o.placed_ms * 1000 - EPOCH_US)
+            for o in book.pending.values()
+        ],
+        pending_cancels=list(venue.pending_cancels),
+        pending_placed=clients.pending_placed.get(user_id, []),
+        locked_by=locked_by,
+        aliases={ref.ticket: ref.position_id for ref in clients.refs[user_id]},
+    )

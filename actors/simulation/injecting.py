@@ -1,0 +1,101 @@
+"""Makes the planned faults happen, and ends them."""
+
+from __future__ import annotations
+
+from random import Random
+
+from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.fault_plan import PlannedFault
+from actors.simulation.plan import FAULTS_END_S
+from actors.simulation.world import World
+
+_SLOW_COMMIT_S = 0.6
+_SLOW_STORE_S = 1.5
+
+
+class Injector:
+    """Schedules every fault of a plan in its world."""
+
+    def __init__(self, world: World) -> None:
+        """Prepare; see :meth:`schedule`."""
+        self._world = world
+        self._random = Random(f"injector/{world.plan.seed}")
+        self._lasting: dict[Disturbance, int] = {}
+
+    def schedule(self) -> None:
+        """Set a timer for each fault, and one for the end of all."""
+        for fault in self._world.plan.faults:
+            self._world.later(fault.at_s, lambda fault=fault: self.happen(fault))  # type: ignore[misc]
+        self._world.later(FAULTS_END_S, self.calm)
+
+    def happen(self, fault: PlannedFault) -> None:
+        """Let a fault happen now."""
+        world = self._world
+        if fault.terminal is not None:
+            world.venues[fault.user_id].faults.arm(fault.terminal)
+            return
+        assert isinstance(fault.kind, Disturbance)
+        kind = fault.kind
+        happened = True
+        if kind is Disturbance.KILL_ACCOUNT:
+            happened = world.kill_account(fault.user_id)
+        elif kind is Disturbance.KILL_SUPERVISOR:
+            happened = world.kill_supervisor()
+        elif kind is Disturbance.KILL_AUDIT:
+            happened = world.kill_audit(tail_lost=False)
+        elif kind is Disturbance.KILL_ENGINE:
+            happened = world.kill_engine()
+        elif kind is Disturbance.STORE_TAIL_LOST:
+            happened = world.kill_audit(tail_lost=True)
+        elif kind is Disturbance.STORE_DAMAGED:
+            world.disk.store.is_damaged = True
+            happened = world.kill_audit(tail_lost=False)
+        elif kind is Disturbance.ZOMBIE:
+            cut_off = self._random.random() < 0.5
+            happened = world.lose_account(fault.user_id, fault.lasts_s, is_cut_off=cut_off)
+        elif kind is Disturbance.CLOCK_SKEW:
+            self._skew()
+        else:
+            self._begin(kind, fault.lasts_s)
+        if happened:
+            world.met(kind, fault.user_id)
+
+    def _skew(self) -> None:
+        living = [name for name, p in self._world.processes.items() if p.is_alive]
+        if living:
+            name = self._random.choice(living)
+            self._world.clocks[name].skew_us = self._random.randrange(-2_000_000, 2_000_000)
+            self._world.history.note("skew", process=name)
+
+    def _begin(self, kind: Disturbance, lasts_s: float) -> None:
+        self._lasting[kind] = self._lasting.get(kind, 0) + 1
+        self._set(kind, True)
+        self._world.network.after(lasts_s, lambda: self._end(kind))
+
+    def _end(self, kind: Disturbance) -> None:
+        self._lasting[kind] -= 1
+        if not self._lasting[kind]:
+            self._set(kind, False)
+
+    def _set(self, kind: Disturbance, is_on: bool) -> None:
+        disk = self._world.disk
+        if kind is Disturbance.JOURNAL_SLOW:
+            disk.commit_s = _SLOW_COMMIT_S if is_on else 0.0005
+        elif kind is Disturbance.JOURNAL_FULL:
+            disk.is_full = is_on
+        elif kind is Disturbance.STORE_SLOW:
+            disk.store_s = _SLOW_STORE_S if is_on else 0.0
+        elif kind is Disturbance.STORE_AWAY:
+            disk.store.is_away = is_on
+        elif kind is Disturbance.STORE_FULL:
+            disk.store.is_full = is_on
+        self._world.history.note("disk", what=kind.value, on=is_on)
+
+    def calm(self) -> None:
+        """End whatever lasts."""
+        """End everything that lasts; nothing that is armed strikes any more."""
+        for kind in list(self._lasting):
+            self._set(kind, False)
+        for venue in self._world.venues.values():
+            venue.faults.calm()
+        self._world.history.note("calm")

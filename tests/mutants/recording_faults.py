@@ -1,0 +1,121 @@
+"""Faults of the two floors above: episodes, lives, locks, and what is on record."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Edit, Mutant
+
+RECORDING_FAULTS = (
+    Mutant(
+        "seq-not-checked",
+        "the journal takes a record of a stream although those before it never came",
+        (
+            Edit(
+                "audit/intake.py",
+                "            if seq != line.seq + 1:\n                raise OutOfLine\n",
+                "            if seq <= line.seq:\n                raise OutOfLine\n",
+            ),
+            # Writers begin every batch with the oldest record that they know no answer to, and
+            # so the check has nothing to refuse. With it, this second edit does no harm.
+            Edit(
+                "actors/recording.py",
+                "        if self._ship is None or now - self._held_since < self._hold_s:\n",
+                "        if self._ship is not None:\n"
+                "            self._ship((self._held[-1],))\n"
+                "            return\n"
+                "        if self._ship is None or now - self._held_since < self._hold_s:\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "acknowledged-before-commit",
+        "the journal acknowledges a batch that it commits with the next one",
+        (
+            Edit(
+                "audit/journal_file.py",
+                '    connection.execute("BEGIN IMMEDIATE")\n'
+                "    try:\n"
+                "        yield\n"
+                '        connection.execute("COMMIT")\n',
+                "    if connection.in_transaction:\n"
+                '        connection.execute("COMMIT")\n'
+                '    connection.execute("BEGIN IMMEDIATE")\n'
+                "    try:\n"
+                "        yield\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "journal-row-dropped-before-store-commit",
+        "the journal lets go of records before the store has committed them",
+        (
+            Edit(
+                "audit/filler.py",
+                "            self._insert(waiting)\n"
+                "            self.committed = waiting[-1].ordinal\n",
+                "            self._backlog.mark_stored(waiting[-1].ordinal)\n"
+                "            self._insert(waiting)\n"
+                "            self.committed = waiting[-1].ordinal\n",
+            ),
+            # The journal keeps its last 20,000 stored rows, more than a short run has at all.
+            Edit(
+                "audit/backlog.py",
+                "keep_whole: int = 20_000, keep_identities: int = 100_000",
+                "keep_whole: int = 0, keep_identities: int = 100_000",
+            ),
+        ),
+    ),
+    Mutant(
+        "duplicate-trigger-second-episode",
+        "a trigger that comes again opens a second episode",
+        (
+            Edit(
+                "actors/episodes.py",
+                "            refuse_conflict(known.mandate, mandate)\n            return True\n",
+                "            refuse_conflict(known.mandate, mandate)\n            return False\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "stale-life-not-stopped",
+        "a life that was replaced is not told, and goes on sending",
+        (
+            Edit(
+                "actors/life.py",
+                "        if term is None:\n            return False\n",
+                "        if term is None:\n            return True\n",
+            ),
+            Edit(
+                "actors/life.py",
+                '        self._lease.revoke("the audit knows a newer life of this account")\n',
+                "        return\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "residual-dropped",
+        "an episode ends flat although positions of its scope are left",
+        (
+            Edit(
+                "actors/episode.py",
+                "        return reply.still_open or reply.failed or reply.waiting\n",
+                "        return 0\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "lock-lost-on-restart",
+        "a supervisor that starts again knows no locked account",
+        (Edit("actors/lockout.py", "        for lock in locks:\n", "        for lock in ():\n"),),
+    ),
+    Mutant(
+        "pending-not-cancelled-first",
+        "an account is closed while its pending orders still stand",
+        (
+            Edit(
+                "actors/life.py",
+                "                await self._cancel_pending_first(mandate)\n",
+                "",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,344 @@
+"""Accounts and their actors: lives, leases, silence, shares. Actors and audit are fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+
+from actors.links import ActorLost, NotActivated
+from actors.messages import Exposure, LifeSign, Term
+from audit.chain import SealedRecord
+from engine.clock import SystemClock
+from engine.errors import UnknownAccount
+from engine.lease import LeaseLost
+from tests.unit.actors.fake_accounts import LEASE_S, Account, Bench, spec
+
+
+@pytest.fixture(autouse=True)
+async def _bounded() -> AsyncIterator[None]:
+    """Give a test up that hangs. (A test is another task than its fixtures.)"""
+
+    def give_up() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel("the test hangs")
+
+    limit = asyncio.get_running_loop().call_later(10, give_up)
+    yield
+    limit.cancel()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def lose(_: Term) -> None:
+    raise ActorLost("the reply was lost")
+
+
+async def test_an_actor_in_another_life_than_was_meant_is_asked_before_it_is_called_again(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+
+    async def refuse(term: Term) -> None:
+        raise NotActivated(f"not in {term.incarnation}")
+
+    with pytest.raises(ActorLost, match="not in 1"):
+        await bench.call("ann", refuse)
+    with pytest.raises(ActorLost, match="not ready"):
+        await bench.term("ann")
+    bench.stage.actors["ann"].sign = None  # its process was started anew
+    await bench.roster.revive("ann")
+    assert bench.stage.actors["ann"].lives == [1, 2]
+    assert (await bench.term("ann")).incarnation == 2
+
+
+async def test_a_life_that_may_not_send_any_more_is_lost(bench: Bench) -> None:
+    await bench.arm("ann")
+
+    async def refuse(_: Term) -> None:
+        raise LeaseLost("the lease has run out")
+
+    with pytest.raises(ActorLost, match="has run out"):
+        await bench.call("ann", refuse)
+    assert bench.roster["ann"].is_lost
+
+
+async def test_a_loss_that_is_heard_of_late_does_not_touch_the_next_life(bench: Bench) -> None:
+    await bench.arm("ann")
+    go_on = asyncio.Event()
+
+    async def late(_: Term) -> None:
+        await go_on.wait()
+        raise ActorLost("the process was killed")
+
+    pending = asyncio.create_task(bench.call("ann", late))
+    await asyncio.sleep(0)
+    bench.roster["ann"].is_lost = True
+    bench.stage.actors["ann"].sign = None
+    await bench.roster.revive("ann")
+    go_on.set()
+    with pytest.raises(ActorLost):
+        await pending
+    assert (await bench.term("ann")).incarnation == 2
+
+
+async def test_only_the_reply_was_lost_so_the_life_goes_on(bench: Bench) -> None:
+    await bench.arm("ann")
+    with pytest.raises(ActorLost):
+        await bench.call("ann", lose)
+    await bench.roster.revive("ann")
+    assert bench.stage.actors["ann"].lives == [1]
+    assert (await bench.term("ann")).incarnation == 1
+
+
+async def test_a_life_with_another_configuration_is_replaced(bench: Bench) -> None:
+    await bench.arm("ann")
+    bench.another_life(most_attempts=3)
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    assert bench.stage.actors["ann"].lives == [1, 2]
+
+
+async def test_a_life_that_is_not_the_newest_is_replaced(bench: Bench) -> None:
+    await bench.arm("ann")
+    bench.another_life()
+    bench.audit.newest["account:ann"] = 4  # begun by somebody, never heard of
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    assert bench.stage.actors["ann"].lives == [1, 5]
+
+
+async def test_the_next_supervisors_roster_adopts_what_lives(bench: Bench) -> None:
+    await bench.arm("ann", "bob")
+    bench.stage.actors["ann"].asks_at = 7.0
+    sign = bench.stage.actors["ann"].sign
+    assert sign is not None
+    bench.stage.actors["ann"].sign = LifeSign(1, sign.config_hash, 7.0, "Server-1", sign.process)
+    bench.another_life()
+    bench.remember("ann", "bob")
+    await asyncio.gather(*(bench.roster.revive("ann") for _ in range(5)))
+    assert bench.stage.actors["ann"].lives == [1]
+    assert await bench.term("ann") == Term(1, asked_at=7.0)
+
+
+async def test_the_lease_is_renewed_for_the_newest_life_only(bench: Bench) -> None:
+    await bench.arm("ann")
+    assert bench.roster.renew("ann", 1, 5.0) == Term(1, asked_at=5.0)
+    assert bench.roster.renew("ann", 1, 4.0) == Term(1, asked_at=5.0), "the newest asking counts"
+    assert bench.roster.renew("ann", 0, 9.0) is None
+    assert bench.roster.renew("ann", 2, 9.0) is None
+    assert bench.roster.renew("ghost", 1, 9.0) is None
+    assert (await bench.term("ann")).asked_at == 5.0
+
+
+async def test_a_life_is_not_renewed_while_its_successor_is_being_activated(bench: Bench) -> None:
+    await bench.arm("ann")
+    actor = bench.stage.actors["ann"]
+    renewed: list[Term | None] = []
+
+    async def old_life_asks() -> None:
+        renewed.append(bench.roster.renew("ann", 1, 100.0))
+
+    actor.during_activation = old_life_asks
+    actor.sign = None
+    bench.roster["ann"].is_lost = True
+    await bench.roster.revive("ann")
+    assert renewed == [None]
+    assert actor.lives == [1, 2]
+    assert (await bench.term("ann")).asked_at == 0.0, "by the new life's clock"
+
+
+async def test_a_successor_is_told_how_long_the_life_before_may_hold_its_lease(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+    actor = bench.stage.actors["ann"]
+    bench.virtual.seconds = 100.0
+    bench.roster.renew("ann", 1, 100.0)
+    bench.virtual.seconds = 108.0
+    actor.sign = None
+    bench.roster["ann"].is_lost = True
+    await bench.roster.revive("ann")
+    assert actor.activations[-1].lease_left_s == LEASE_S - 8.0
+    bench.virtual.seconds = 200.0
+    bench.roster["ann"].is_lost, actor.sign = True, None
+    await bench.roster.revive("ann")
+    assert actor.activations[-1].lease_left_s == 0.0
+
+
+async def test_an_answered_call_prolongs_the_lease_as_a_renewal_does(bench: Bench) -> None:
+    await bench.arm("ann")
+    bench.virtual.seconds = 50.0
+
+    async def answer(_: Term) -> Exposure:
+        return Exposure(0, 0, asked_at=49.0)
+
+    await bench.call("ann", answer)
+    assert (await bench.term("ann")).asked_at == 49.0
+    assert bench.roster["ann"].lease_end == 50.0 + LEASE_S
+
+
+async def test_what_a_supervisor_before_granted_is_bounded_and_not_known(bench: Bench) -> None:
+    await bench.arm("ann")
+    bench.stage.actors["ann"].sign = None
+    bench.virtual.seconds = 1_000.0
+    bench.another_life()
+    bench.remember("ann")
+    bench.virtual.seconds = 1_005.0
+    await bench.roster.revive("ann")
+    assert bench.stage.actors["ann"].activations[-1].lease_left_s == LEASE_S - 5.0
+
+
+async def test_an_account_of_an_engine_before_may_hold_a_lease(bench: Bench) -> None:
+    await bench.arm("ann")
+    assert bench.stage.actors["ann"].activations[0].lease_left_s == LEASE_S
+
+
+async def test_an_account_cannot_be_added_twice_and_what_failed_is_not_added(bench: Bench) -> None:
+    await bench.arm("ann")
+    with pytest.raises(ValueError, match="user_id='ann'"):
+        await bench.roster.arm([spec("bob"), spec("ann")])
+    assert list(bench.roster) == ["ann"]
+
+    async def fail() -> None:
+        raise ActorLost("no node has room")
+
+    bench.stage.actors["cem"] = Account("cem")
+    bench.stage.actors["cem"].during_activation = fail
+    with pytest.raises(ActorLost, match="no node"):
+        await bench.roster.arm([spec("cem"), spec("dan")])
+    assert list(bench.roster) == ["ann", "dan"]
+    assert bench.stage.ended == ["cem"]
+    assert set(bench.stage.specs) == {"ann", "dan"}
+    with pytest.raises(UnknownAccount, match="'cem'"):
+        await bench.term("cem")
+
+
+SILENCE_S = 0.3
+
+
+def impatient() -> Bench:
+    return Bench(SystemClock(), silence_s=SILENCE_S, send_deadline_s=0.1, lease_s=0.1)
+
+
+async def hang(_: Term) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_an_actor_is_killed_when_it_has_given_no_sign_for_too_long() -> None:
+    bench = impatient()
+    await bench.arm("ann", "bob")
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(ActorLost, match=r"gave no sign for 0\.3 s and was killed"):
+        await bench.call("ann", hang)
+    assert asyncio.get_running_loop().time() - began >= SILENCE_S - 0.01
+    assert bench.stage.killed == ["ann"]
+    ((user_id, life, silent_s),) = bench.kills
+    assert (user_id, life) == ("ann", 1)
+    assert silent_s >= SILENCE_S
+    assert bench.roster["ann"].is_lost
+    assert not bench.roster["bob"].is_lost
+    assert bench.roster["ann"].calls == 0
+
+
+async def test_a_renewal_is_a_sign_of_life() -> None:
+    bench = impatient()
+    await bench.arm("ann")
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    pending = asyncio.create_task(bench.call("ann", lambda _: done.wait()))
+    end = loop.time() + 2 * SILENCE_S
+    while loop.time() < end:
+        bench.roster.renew("ann", 1, 0.0)
+        await asyncio.sleep(SILENCE_S / 10)
+    done.set()
+    await pending
+    assert bench.stage.killed == []
+
+
+async def test_a_renewal_of_another_life_is_none() -> None:
+    bench = impatient()
+    await bench.arm("ann")
+    pending = asyncio.create_task(bench.call("ann", hang))
+    while not pending.done():
+        bench.roster.renew("ann", 2, 0.0)
+        await asyncio.sleep(SILENCE_S / 10)
+    with pytest.raises(ActorLost, match="gave no sign"):
+        await pending
+
+
+async def test_silence_counts_from_the_call_and_not_from_the_pause_before_it() -> None:
+    bench = Bench(silence_s=100.0)
+    await bench.arm("ann")
+    bench.virtual.seconds = 1_000_000.0  # nobody had anything to ask
+    assert (await bench.term("ann")).incarnation == 1
+    assert bench.stage.killed == []
+
+
+async def test_an_answer_to_another_call_is_a_sign_too() -> None:
+    bench = impatient()
+    await bench.arm("ann")
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    pending = asyncio.create_task(bench.call("ann", lambda _: done.wait()))
+    end = loop.time() + 2 * SILENCE_S
+    while loop.time() < end:
+        await bench.term("ann")
+        await asyncio.sleep(SILENCE_S / 10)
+    done.set()
+    await pending
+    assert bench.stage.killed == []
+
+
+async def test_a_servers_budget_is_divided_among_those_that_are_at_work() -> None:
+    bench = Bench(orders_per_s=12.0)
+    bench.stage.actors["far"] = Account("far")
+    bench.stage.actors["far"].server = "Server-2"
+    await bench.arm("ann", "bob", "cem", "far")
+    assert (await bench.term("ann")).orders_per_s == 12.0, "the others are idle"
+    done = asyncio.Event()
+    told: dict[str, float | None] = {}
+
+    async def work(user_id: str) -> None:
+        async def note(term: Term) -> None:
+            told[user_id] = term.orders_per_s
+            await done.wait()
+
+        await bench.call(user_id, note)
+
+    async with asyncio.TaskGroup() as group:
+        for user_id in ("ann", "bob", "far"):
+            group.create_task(work(user_id))
+            while user_id not in told:  # noqa: ASYNC110  # the task brings it about
+                await asyncio.sleep(0)
+        assert told == {"ann": 12.0, "bob": 6.0, "far": 12.0}
+        renewed = bench.roster.renew("ann", 1, 0.0)
+        assert renewed is not None
+        assert renewed.orders_per_s == 6.0
+        assert (await bench.term("cem")).orders_per_s == 4.0
+        done.set()
+    assert (await bench.term("ann")).orders_per_s == 12.0
+
+
+async def test_without_a_budget_nobody_has_a_share(bench: Bench) -> None:
+    await bench.arm("ann")
+    assert (await bench.term("ann")).orders_per_s is None
+
+
+async def test_a_call_tells_what_is_on_disk(bench: Bench) -> None:
+    await bench.arm("ann")
+    assert (await bench.term("ann")).acknowledged == 0
+    await bench.outbox.append([SealedRecord("e", "account:ann:1", 3, b"", b"", b"")])
+    assert (await bench.term("ann")).acknowledged == 3
+
+
+def test_specs_are_remembered_in_order(bench: Bench) -> None:
+    newest: Mapping[str, int] = {"account:ann": 3}
+    bench.roster.remember([spec("bob"), spec("ann")], dict(newest))
+    assert list(bench.roster) == ["bob", "ann"]
+    assert (bench.roster["ann"].incarnation, bench.roster["bob"].incarnation) == (3, 0)
+    assert bench.roster["ann"].is_lost
