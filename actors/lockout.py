@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.episodes import Episodes
@@ -87,26 +87,12 @@ class Lockout:
         if lock is not None and lock.sweeping is None and user_id in self._roster:
             lock.sweeping = asyncio.create_task(self._sweep(user_id, lock))
 
-    async def release(self, user_id: str, record: Callable[[], Awaitable[None]]) -> bool:
-        """Unlock an account, once that is on disk; whether it was locked.
-
-        Args:
-            user_id: the account.
-            record: puts the release on disk.
-        """
-        if user_id not in self._locks:
-            return False
-        await record()
+    def forget(self, user_id: str) -> bool:
+        """Stop sweeping an account; whether it was locked. On record it stays as it is."""
         lock = self._locks.pop(user_id, None)
         if lock is not None and lock.sweeping is not None:
             lock.sweeping.cancel()
-        return True
-
-    def forget(self, user_id: str) -> None:
-        """Stop sweeping an account that is let go of; it stays locked on record."""
-        lock = self._locks.pop(user_id, None)
-        if lock is not None and lock.sweeping is not None:
-            lock.sweeping.cancel()
+        return lock is not None
 
     def stop(self) -> None:
         """Stop all sweeping; the locks stay on record."""

@@ -286,14 +286,14 @@ class Supervisor:
         await self.start()
         self._roster[user_id]
 
-        async def record() -> None:
-            released = account_released(user_id, occurred_at=self._clock.wall_us(), initiator=by)
-            await self._outbox.append([self._chain.seal(released)])
-
-        was_locked = await self._lockout.release(user_id, record)
-        if was_locked:
-            self._watching.released(user_id)
-        return was_locked
+        if not self._lockout.forget(user_id):
+            return False
+        # Sealed before anything else can lock the account anew: the journal has the last word.
+        released = account_released(user_id, occurred_at=self._clock.wall_us(), initiator=by)
+        written = self._outbox.hand_in([self._chain.seal(released)])
+        self._watching.released(user_id)
+        await asyncio.shield(written)
+        return True
 
     async def watch(self, user_ids: Sequence[str] | None) -> None:
         """Let the guards watch these accounts, or all."""

@@ -17,8 +17,10 @@ from actors.stress.chaos_plan import ChaosPlan, Target
 from engine.simulated.served import AccountCounts, InFlight
 
 _LOOK_EVERY_S = 0.02
-_IN_FLIGHT_WITHIN_S = 3.0
-"""For so long an account is looked for that has an order in flight; then any will do."""
+YOUNG_US = 20_000
+"""An order that the venue has had for no longer than this is a good moment to kill its sender."""
+YOUNG_WITHIN_S = 3.0
+"""For so long such an order is looked for; then any account with work left will do."""
 RECOVERY_WITHIN_S = 60.0
 """For so long an answer of a killed supervisor or audit is waited for after the last kill."""
 
@@ -103,7 +105,7 @@ class Killer:
         self._failure: Exception | None = None
         self._kills: list[Kill] = []
         self._unanswered: dict[Target, tuple[int, ray.ObjectRef[Any] | None]] = {}
-        self._no_order_since: float | None = None
+        self._waits_since: float | None = None
 
     def start(self) -> None:
         """Begin to kill; call it once the triggers are accepted."""
@@ -182,27 +184,33 @@ class Killer:
 
     def _kill_account(self, open_at: Mapping[int, int]) -> Kill | None:
         waiting = [entry for entry in self._venue.in_flight() if entry.login in open_at]
-        if waiting:
-            self._no_order_since = None
-            # A process takes a while to die: the youngest order is answered last.
-            victim = max(waiting, key=lambda entry: entry.arrived_us)
-            user_id = self._users[victim.login]
-            if self._processes.pid(account_name(user_id)) != victim.client_pid:
-                return None
-            if victim not in self._venue.in_flight(victim.login):
-                return None  # answered while its process was looked up
-            return self._kill(Target.ACCOUNT, user_id, victim.client_pid)
-        now = time.monotonic()
-        if self._no_order_since is None:
-            self._no_order_since = now
-        if now - self._no_order_since < _IN_FLIGHT_WITHIN_S:
+        # A process takes a while to die: only a young order is sure not to be answered before.
+        youngest = max(waiting, key=lambda entry: entry.arrived_us, default=None)
+        is_young = youngest is not None and _now_us() - youngest.arrived_us <= YOUNG_US
+        if not is_young and self._may_wait():
             return None
-        user_id = self._users[self._random.choice(sorted(open_at))]
-        pid = self._processes.pid(account_name(user_id))
-        return None if pid is None else self._kill(Target.ACCOUNT, user_id, pid)
+        if youngest is None:
+            user_id = self._users[self._random.choice(sorted(open_at))]
+            pid = self._processes.pid(account_name(user_id))
+        else:
+            user_id = self._users[youngest.login]
+            pid = self._processes.pid(account_name(user_id))
+            if pid != youngest.client_pid:
+                return None
+        if pid is None:
+            return None
+        self._waits_since = None
+        return self._kill(Target.ACCOUNT, user_id, pid)
+
+    def _may_wait(self) -> bool:
+        """Whether to look for a young order once more: for a while, anew for each kill."""
+        now = time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
+        return now - self._waits_since < YOUNG_WITHIN_S
 
     def _kill(self, target: Target, user_id: str, pid: int) -> Kill | None:
-        at_us = time.time_ns() // 1_000
+        at_us = _now_us()
         return Kill(target, user_id, pid, at_us) if self._processes.kill(pid) else None
 
     def _hear_answers(self) -> None:
@@ -219,7 +227,7 @@ class Killer:
             except RayError:  # it is not back yet, or lacks the other one that is not
                 self._unanswered[target] = (number, None)
                 continue
-            answered = replace(self._kills[number], answered_us=time.time_ns() // 1_000)
+            answered = replace(self._kills[number], answered_us=_now_us())
             self._kills[number] = answered
             del self._unanswered[target]
 
@@ -228,3 +236,7 @@ class Killer:
         while self._unanswered and time.monotonic() < give_up:
             self._hear_answers()
             time.sleep(_LOOK_EVERY_S)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

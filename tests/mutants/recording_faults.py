@@ -18,11 +18,10 @@ RECORDING_FAULTS = (
             # so the check has nothing to refuse. With it, this second edit does no harm.
             Edit(
                 "actors/recording.py",
-                "        if self._ship is None or now - self._held_since < self._hold_s:\n",
-                "        if self._ship is not None:\n"
-                "            self._ship((self._held[-1],))\n"
-                "            return\n"
-                "        if self._ship is None or now - self._held_since < self._hold_s:\n",
+                "        if now - self._held_since >= self._hold_s:\n"
+                "            self._ship_what_is_held(now)\n",
+                "        if self._ship is not None and self._held[-1].seq % 2:\n"
+                "            self._ship((self._held[-1],))\n",
             ),
         ),
     ),

@@ -14,6 +14,8 @@ from engine.simulated.served import AccountCounts, InFlight
 
 USERS = {"ann": 1, "bob": 2}
 POSITIONS = 40
+YOUNG = 2**60
+"""Arrived in the far future: never too old."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Venue:
     def in_flight(self, login: int | None = None) -> Sequence[InFlight]:
         pids = {each: self.in_flight_of(each) for each in self.open_positions}
         return [
-            InFlight(each, 1, pid, 1, arrived_us=-pid)  # who was killed less is younger here
+            InFlight(each, 1, pid, 1, arrived_us=YOUNG - pid)  # younger: who was killed less
             for each, pid in pids.items()
             if pid is not None and login in (None, each)
         ]
