@@ -63,9 +63,9 @@ class RaySide:
         self._user_id = user_id
         self._found: dict[str, ActorRef] = {}
 
-    def ship(self, records: Sequence[SealedRecord]) -> RayShipment:
+    def ship(self, incarnation: int, records: Sequence[SealedRecord]) -> RayShipment:
         """Send records to the audit actor."""
-        return RayShipment(self._find(AUDIT).append.remote(records))
+        return RayShipment(self._find(AUDIT).append.remote(records, incarnation))
 
     async def renew(self, incarnation: int, asked_at: float) -> Term | None:
         """Ask the supervisor for the lease anew."""

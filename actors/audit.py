@@ -27,6 +27,7 @@ from audit.records import AuditRecord
 if TYPE_CHECKING:
     from audit.ledger import AuditLedger
     from audit.queries import RecordQuery
+    from audit.store import AuditStore
 
 
 class AuditActor:
@@ -53,12 +54,18 @@ class AuditActor:
 
         with self._opening:
             if self._opened is None:
-                self._opened = AuditLedger(self._store_url, self._journal)
+                self._opened = AuditLedger(self._store(), self._journal)
             return self._opened
 
-    def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
-        """Put records on disk, in the journal."""
-        return self._ledger.append(batch)
+    def _store(self) -> str | AuditStore:
+        """Say which store the journal fills; another kind of audit actor may bring its own."""
+        return self._store_url
+
+    def append(
+        self, batch: Sequence[SealedRecord], incarnation: int | None = None
+    ) -> AppendReceipt:
+        """Put records on disk, in the journal; see :meth:`audit.journal.Journal.append`."""
+        return self._ledger.append(batch, incarnation)
 
     def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         """Number new lives, durably."""

@@ -47,7 +47,7 @@ class OurOrders:
                 trigger_id=episode_id_of(mandate),
             )
             for key in (self._keys(mandate) if self.tags else ())
-            for undoing in _undoing_keys(key)
+            for undoing in undoing_keys(key)
             for number in self.positions
             if self._was_executed(number, undoing)
         ]
@@ -68,7 +68,7 @@ class OurOrders:
         return close_tag(close_id(self.user_id, str(number), key)) in self.tags
 
 
-def _undoing_keys(key: str) -> Iterator[str]:
+def undoing_keys(key: str) -> Iterator[str]:
     """Name the keys of reversals of a close under ``key``, and of reversals of those."""
     for first in range(1, MOST_UNDOINGS + 1):
         yield undoing_key(key, first)

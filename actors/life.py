@@ -10,6 +10,7 @@ import logging
 import pickle
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -95,7 +96,7 @@ class AccountLife:
                 config_hash=activation.config_hash,
             ),
             clock,
-            side.ship,
+            partial(side.ship, opened.incarnation),
             superseded=self._superseded,
             inherited=activation.inherited,
             most_held=activation.most_held,

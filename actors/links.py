@@ -128,8 +128,8 @@ class Shipment(Protocol):
 class EngineSide(Protocol):
     """What the life of an account asks of the engine around it."""
 
-    def ship(self, records: Sequence[SealedRecord]) -> Shipment:
-        """Send records to the audit without waiting for it."""
+    def ship(self, incarnation: int, records: Sequence[SealedRecord]) -> Shipment:
+        """Send records to the audit without waiting for it, as the life of that number."""
         ...
 
     async def renew(self, incarnation: int, asked_at: float) -> Term | None:

@@ -225,12 +225,13 @@ class Roster:
             if entry.incarnation == incarnation:
                 entry.is_lost = True
             raise ActorLost(str(error)) from error
-        if entry.incarnation == incarnation:
-            asked_at = getattr(answer, "asked_at", None)
-            if asked_at is not None:
-                self._granted(entry, asked_at)
-            streams = {record.stream for record in getattr(answer, "records", ())}
-            entry.inherited = tuple(sorted(streams - {entry.stream}))
+        if entry.incarnation != incarnation:
+            raise ActorLost(f"life {incarnation} of account {user_id!r} was replaced meanwhile")
+        asked_at = getattr(answer, "asked_at", None)
+        if asked_at is not None:
+            self._granted(entry, asked_at)
+        streams = {record.stream for record in getattr(answer, "records", ())}
+        entry.inherited = tuple(sorted(streams - {entry.stream}))
         return answer
 
     async def revive(self, user_id: str) -> None:

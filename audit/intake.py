@@ -18,11 +18,14 @@ from audit.episode_registry import EPISODE_EVENTS, EpisodeRegistry
 from audit.receipts import AppendReceipt, SetAside
 from audit.records import EventType, has_type, parts_of_body, type_marks
 from audit.stream_registry import StreamRegistry, StreamState
+from engine.outcomes import Outcome
 
 _INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _BEGINS = type_marks(EventType.STREAM_OPENED)
 _ENDS = type_marks(EventType.STREAM_CLOSED)
 _NOTED = (*type_marks(*EPISODE_EVENTS), *_BEGINS, *_ENDS)
+_CLOSES = type_marks(EventType.POSITION_CLOSED)
+_PROVEN = (Outcome.DONE.value, Outcome.PARTIAL.value, Outcome.ALREADY_CLOSED.value)
 _Noted: TypeAlias = tuple[SealedRecord, int]
 
 
@@ -64,7 +67,7 @@ class Intake:
         self._apart = apart
 
     def take_all(
-        self, batch: Sequence[SealedRecord], newest: int, now: int
+        self, batch: Sequence[SealedRecord], newest: int, now: int, incarnation: int | None = None
     ) -> tuple[AppendReceipt, int]:
         """Take a batch all of whose records are new and in order, which is nearly every batch.
 
@@ -72,6 +75,7 @@ class Intake:
             batch: not empty.
             newest: ordinal of the last record before them.
             now: µs UTC.
+            incarnation: the account's life that hands them in by itself, if one does.
 
         Returns:
             The receipt, and how many were inserted.
@@ -90,6 +94,8 @@ class Intake:
                 if line.state.is_open_ended and seq > line.seq:
                     self._streams.resume(line.state, seq)
                     line.seq = seq - 1
+                if self._is_outdated(line, incarnation):
+                    raise OutOfLine
             if seq != line.seq + 1:
                 raise OutOfLine
             line.seq = seq
@@ -108,7 +114,7 @@ class Intake:
         return AppendReceipt(held, superseded=self._superseded(lines)), len(rows)
 
     def take_each(
-        self, batch: Sequence[SealedRecord], newest: int, now: int
+        self, batch: Sequence[SealedRecord], newest: int, now: int, incarnation: int | None = None
     ) -> tuple[AppendReceipt, int]:
         """Take what is new and in order, pass over what is known, set aside what contradicts.
 
@@ -135,6 +141,8 @@ class Intake:
                 gaps[record.stream] = None
                 continue
             known, reason = self._look_up(record, line.state, is_ahead)
+            if not known and reason is None and self._is_outdated(line, incarnation):
+                reason = _unproven(record)
             if reason is not None:
                 apart.append(self._apart.keep(record, reason, now, in_place=is_ahead))
             else:
@@ -167,6 +175,10 @@ class Intake:
         except ValueError as error:
             raise OutOfLine(str(error)) from error
         return _Line(state, self._streams.is_superseded(state), state.head.seq)
+
+    def _is_outdated(self, line: _Line, incarnation: int | None) -> bool:
+        """Whether a life hands records in by itself that has been replaced."""
+        return incarnation is not None and self._streams.is_outdated(line.state, incarnation)
 
     def _look_up(
         self, record: SealedRecord, state: StreamState, is_ahead: bool
@@ -212,3 +224,10 @@ def _contradiction(record: SealedRecord, known: Sequence[tuple[str, bytes]]) -> 
     if any(event_id == record.event_id for event_id, _ in known):
         return "the same event was recorded before, in another place or with another content"
     return f"its place in its stream is taken by event {known[0][0]}"
+
+
+def _unproven(record: SealedRecord) -> str | None:
+    """Say why a replaced life's conclusion does not count; ``None`` if it proves what it says."""
+    if not has_type(record.body, _CLOSES) or parts_of_body(record.body)[2]["outcome"] in _PROVEN:
+        return None
+    return "the life that concluded this without proof had been replaced before it arrived"

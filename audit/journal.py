@@ -91,11 +91,20 @@ class Journal:
         with self._lock, explained(self.path):
             return self._streams.is_empty
 
-    def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+    def append(
+        self, batch: Sequence[SealedRecord], incarnation: int | None = None
+    ) -> AppendReceipt:
         """Put a batch on disk, in one transaction; harmless when repeated.
 
         Records behind a gap in their stream are not taken: see
         :attr:`audit.receipts.AppendReceipt.expected`.
+
+        Args:
+            batch: of any streams.
+            incarnation: the life of an account that hands them in by itself; ``None`` is the
+                supervisor, which hands in what it was given in time. What a life that had been
+                replaced concluded without proof is set aside: its successor concludes anew, and
+                its answer is the one that counts. What it proved is a fact, and taken as late.
 
         Raises:
             JournalUnavailable: nothing of the batch was kept.
@@ -106,10 +115,10 @@ class Journal:
         with self._lock:
             try:
                 with self.writing():
-                    receipt, new = self._intake.take_all(batch, self._newest, now)
+                    receipt, new = self._intake.take_all(batch, self._newest, now, incarnation)
             except OutOfLine:
                 with self.writing():
-                    receipt, new = self._intake.take_each(batch, self._newest, now)
+                    receipt, new = self._intake.take_each(batch, self._newest, now, incarnation)
             # Only now: who sees the number must find the record.
             self._newest += new
         return receipt

@@ -118,13 +118,15 @@ class AuditLedger:
         """Close it."""
         self.close()
 
-    def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+    def append(
+        self, batch: Sequence[SealedRecord], incarnation: int | None = None
+    ) -> AppendReceipt:
         """Put a batch on disk; see :meth:`audit.journal.Journal.append`.
 
         Raises:
             JournalUnavailable: nothing of the batch was kept.
         """
-        receipt = self._journal.append(batch)
+        receipt = self._journal.append(batch, incarnation)
         for apart in receipt.set_aside:
             record = apart.record
             logger.error(

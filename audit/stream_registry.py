@@ -170,6 +170,10 @@ class StreamRegistry:
         ).fetchone()
         return (incarnation == 0, None) if row is None else (bool(row[0]), row[1])
 
+    def is_outdated(self, state: StreamState, incarnation: int) -> bool:
+        """Whether the stream's owner has a newer life than that number."""
+        return incarnation < self._newest[state.owner]
+
     def is_superseded(self, state: StreamState) -> bool:
         """Whether the stream's owner has a newer life."""
         return state.incarnation < self._newest[state.owner]

@@ -10,16 +10,18 @@ from collections.abc import Callable
 import ray
 
 from actors.ray_runtime import join_or_start
-from benchmarks import adapter, liquidation
+from benchmarks import absent_store, adapter, hanging_account, liquidation
 from benchmarks.figures import Figure
 
 FIGURES: dict[str, Callable[[], Figure]] = {
     "fan-out": liquidation.fan_out,
     "latency": liquidation.with_latency,
     "adapter": adapter.close_cost,
+    "hang": hanging_account.others_time_to_flat,
+    "store-away": absent_store.makespan,
 }
 
-ON_RAY = {"fan-out", "latency"}
+ON_RAY = {"fan-out", "latency", "hang", "store-away"}
 
 
 def main() -> int:

@@ -12,14 +12,10 @@ from typing import Any
 import ray
 
 from actors.handle import RiskEngine
-from actors.messages import EpisodeState
 from actors.placement import ActorRef
-from actors.registry import Shared
 from benchmarks.figures import Figure
-from engine.brokers.account_spec import AccountSpec
+from benchmarks.rounds import Round, dealt, flat_reports, simulated_accounts, triggers_for
 from engine.config import EngineConfig
-from engine.models import GuardTrigger, GuardType, PositionRef
-from engine.prices import scenario
 
 
 class Bare:
@@ -35,12 +31,12 @@ def fan_out(accounts: int = 50, positions: int = 10, rounds: int = 7) -> Figure:
     actors = [bare.remote() for _ in range(accounts)]
     ray.get([actor.nothing.remote() for actor in actors])
     with _armed(accounts, positions * (rounds + 1), latency_ms=0.0) as (engine, arming_s):
-        batches = _rounds(engine, positions)
-        _liquidate(engine, batches[0])  # warm: first calls open connections
+        rounds_dealt = dealt(engine, positions)
+        _liquidate(engine, rounds_dealt[0])  # warm: first calls open connections
         measured, reference = [], []
-        for batch in batches[1:]:
+        for closed in rounds_dealt[1:]:
             reference.append(_timed_fan_out(actors))
-            measured.append(_liquidate(engine, batch))
+            measured.append(_liquidate(engine, closed))
             reference.append(_timed_fan_out(actors))
     for actor in actors:
         ray.kill(actor)
@@ -62,9 +58,9 @@ def with_latency(
 ) -> Figure:
     """Liquidate with latency on every order, against the latency alone."""
     with _armed(accounts, positions * (rounds + 1), latency_ms) as (engine, arming_s):
-        batches = _rounds(engine, positions)
-        _liquidate(engine, batches[0])
-        measured = [_liquidate(engine, batch) for batch in batches[1:]]
+        rounds_dealt = dealt(engine, positions)
+        _liquidate(engine, rounds_dealt[0])
+        measured = [_liquidate(engine, closed) for closed in rounds_dealt[1:]]
     return Figure(
         name=f"makespan, {accounts} accounts x {positions}, {latency_ms:g} ms an order, durable",
         unit="ms",
@@ -82,51 +78,18 @@ def _armed(accounts: int, positions: int, latency_ms: float) -> Iterator[tuple[R
     with tempfile.TemporaryDirectory() as folder:
         config = EngineConfig(namespace=f"bench-{time.time_ns():x}", data_dir=Path(folder))
         with RiskEngine.start(config) as engine:
-            engine.share("prices", scenario("snb-2015").generate(1))
+            specs = simulated_accounts(engine, accounts, positions, latency_ms)
             began = time.perf_counter()
-            engine.add_accounts(
-                [
-                    AccountSpec(
-                        user_id=f"user-{number:03d}",
-                        broker="engine.simulated.replay:replay_broker",
-                        options={
-                            "prices": Shared("prices"),
-                            "deposit": 1_000_000.0,
-                            "currency": "EUR",
-                            "positions": [("long", 0.1)] * positions,
-                            "latency_ms": latency_ms,
-                        },
-                    )
-                    for number in range(accounts)
-                ]
-            )
+            engine.add_accounts(specs)
             yield engine, time.perf_counter() - began
 
 
-def _rounds(engine: RiskEngine, size: int) -> list[list[GuardTrigger]]:
-    """Deal the open positions out to rounds: one trigger an account and round."""
-    triggers: list[list[GuardTrigger]] = []
-    for user_id in engine.accounts():
-        held = engine.book(user_id).positions
-        for number, start in enumerate(range(0, len(held), size)):
-            if number == len(triggers):
-                triggers.append([])
-            scope = tuple(PositionRef(p.position_id, p.ticket) for p in held[start : start + size])
-            triggers[number].append(
-                GuardTrigger(user_id, GuardType.OPERATOR, "benchmark", positions=scope)
-            )
-    return triggers
-
-
-def _liquidate(engine: RiskEngine, triggers: Sequence[GuardTrigger]) -> float:
+def _liquidate(engine: RiskEngine, closed: Round) -> float:
     """Return the milliseconds from handing in the triggers to holding results that are on disk."""
+    triggers = triggers_for(closed)
     began = time.perf_counter()
-    reports = engine.reports(engine.submit_many(triggers))
-    elapsed = time.perf_counter() - began
-    bad = [r for r in reports if r.state is not EpisodeState.FLAT or not r.durable or r.failed]
-    if bad:
-        raise RuntimeError(f"{len(bad)} of {len(reports)} episodes did not end flat: {bad[0]}")
-    return elapsed * 1000
+    flat_reports(engine, engine.submit_many(triggers))
+    return (time.perf_counter() - began) * 1000
 
 
 def _timed_fan_out(actors: Sequence[ActorRef]) -> float:

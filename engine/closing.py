@@ -120,8 +120,7 @@ class AccountCloser:
         Its last request may still act at the venue; what it did is seen by reading afterwards.
 
         Args:
-            wait_s: seconds from now; one settle window if ``None``. What has passed since the
-                predecessor's proven death, or its lease's end, may be taken off.
+            wait_s: seconds from now; one settle window if ``None``.
         """
         wait_s = self.policy.settle_window_s if wait_s is None else wait_s
         self._quiet_until = self._clock.monotonic() + wait_s
@@ -287,8 +286,10 @@ class AccountCloser:
         """Return the full success that answers every key, unless the position is open anew."""
         close, position = found.close, found.position
         full = self.memory.full_success(close.position)
-        if full is None or close.executed > 0:
-            return None  # what its own order has closed is this key's to tell
+        # What its own order has closed is this key's own to tell, but as no second end.
+        close.has_heir = full is not None and close.executed > 0 and position is None
+        if full is None or close.has_heir:
+            return None
         if position is None or close.is_stale(position, self._clock.monotonic()):
             return self.memory.answered_by_another(close.request, full)
         told = "position %s of %s is open (%s lots) although it was closed in full"

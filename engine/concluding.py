@@ -103,7 +103,13 @@ def _outcome(close: UnfinishedClose) -> tuple[Outcome, str | None]:
 
 
 def _done_unless_grown(close: UnfinishedClose) -> tuple[Outcome, str | None]:
-    """Say DONE only of a position that is gone: a net one may have grown while it was closed."""
+    """Say DONE only of a position that is gone: a net one may have grown while it was closed.
+
+    A position has one full success. If another key has it already, because the life that sent
+    this key's order died over it, what this one closed is a part of that end.
+    """
+    if close.has_heir:
+        return Outcome.PARTIAL, None
     grown = 0.0
     if close.nets and close.side is not None and not close.gone and close.deals_cover_executed:
         grown = close.book.net * close.side.sign

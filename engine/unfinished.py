@@ -48,6 +48,8 @@ class UnfinishedClose:
     """The broker refused because the market is closed, and that is to be waited for."""
     out_of_order: bool = False
     """The broker refused because an older position of the symbol must go first."""
+    has_heir: bool = False
+    """Another key's full success tells the position's end: this one tells its own part only."""
     failure: Outcome | None = None
     error: str | None = None
     mended: set[int] = field(default_factory=set)

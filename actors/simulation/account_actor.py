@@ -79,14 +79,14 @@ class NetworkSide:
         self._audit = audit
         self._is_dead = is_dead
 
-    def ship(self, records: Sequence[SealedRecord]) -> ShipmentOnTheWay:
+    def ship(self, incarnation: int, records: Sequence[SealedRecord]) -> ShipmentOnTheWay:
         """Send records to the audit without waiting."""
         shipment = ShipmentOnTheWay()
         self._network.send(
             self._process,
             self._audit,
             "append",
-            (tuple(records),),
+            (tuple(records), incarnation),
             shipment.told,
             user_id=self._user_id,
             route="account-audit",

@@ -63,10 +63,12 @@ class AuditHost:
         self.has_news = True
         """Whether records came that the store was not offered yet."""
 
-    async def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
+    async def append(
+        self, batch: Sequence[SealedRecord], incarnation: int | None = None
+    ) -> AppendReceipt:
         """Put records on disk."""
         await self._commit()
-        receipt = self._ledger.append(batch)
+        receipt = self._ledger.append(batch, incarnation)
         self.has_news = True
         self._told.appended(batch, receipt)
         return receipt

@@ -127,6 +127,8 @@ class Run:
     open_episodes: list[str] = field(default_factory=list)
     """Episodes that the journal holds open at the end."""
     first_orders: list[FirstOrder] = field(default_factory=list)
+    was_journal_away: bool = False
+    """Whether the journal was full or slow for a while."""
     crash: str = ""
     """What broke the simulation itself, or the engine in it."""
 

@@ -83,9 +83,11 @@ def plan_faults(
         account = focus if random.random() < 0.5 else random.choice(accounts)
         fault = terminal_fault(random, random.choice(kinds), at_s, end_s)
         faults.append(PlannedFault(at_s, fault.kind, account.user_id, terminal=fault))
-    faults.extend(
-        _disturbance(random, accounts, focus, acts, end_s) for _ in range(random.randint(0, 7))
-    )
+    for _ in range(random.randint(0, 7)):
+        disturbance = _disturbance(random, accounts, focus, acts, end_s)
+        faults.append(disturbance)
+        if disturbance.kind is Disturbance.ZOMBIE:
+            faults.extend(_held_up(random, disturbance))
     if random.random() < _CLOSED_MARKET:
         faults.append(_closed_market(random, focus, end_s))
     if random.random() < 0.3:
@@ -132,6 +134,16 @@ def _disturbance(
         user_id=user_id if concerns_one else "",
         lasts_s=min(lasts_s, end_s - at_s),
     )
+
+
+def _held_up(random: Random, zombie: PlannedFault) -> list[PlannedFault]:
+    """Let orders come to nothing, so that a life that was taken for dead still has some to send
+    when its successor begins: each costs it one settle window."""
+    kinds = (FaultKind.TIMEOUT_WITHOUT_EXECUTION, FaultKind.PLACED_WITHOUT_EXECUTION)
+    return [
+        PlannedFault(zombie.at_s, kind, zombie.user_id, terminal=Fault(kind))
+        for kind in random.choices(kinds, k=random.choice((0, 3, 6)))
+    ]
 
 
 def _closed_market(random: Random, account: PlannedAccount, end_s: float) -> PlannedFault:

@@ -9,6 +9,7 @@ from actors.messages import EngineStatus
 from actors.simulation.clients import Clients
 from actors.simulation.clock import EPOCH_US
 from actors.simulation.facts import AccountSeen, DealSeen, OpenSeen, Run
+from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.network import NobodyAnswered
 from actors.simulation.plan import FAULTS_END_S
 from actors.simulation.portfolio import PASSWORD, PlannedAccount
@@ -20,6 +21,7 @@ from engine.errors import RiskEngineError
 
 SECRET = "hunter2-of-the-simulation"  # put in as a password, to be looked for
 _STORED_WITHIN_S = 60.0
+_SWEPT_WITHIN_S = 20.0
 _TRADES = (0, 1)
 
 
@@ -44,6 +46,10 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         clashes=world.board.clashes,
     )
     run.crash = broken
+    journal = (Disturbance.JOURNAL_FULL.value, Disturbance.JOURNAL_SLOW.value)
+    run.was_journal_away = any(
+        event.kind == "disk" and event.facts["what"] in journal for event in world.history
+    )
     run.first_orders = list(first_orders(run, world.history))
     _look_at_audit(world, run, stored)
     return run
@@ -75,14 +81,21 @@ async def _shut_down(clients: Clients) -> str:
 
 
 async def _wait_for_store(world: World) -> bool:
+    """Wait until the store has all; whether it has.
+
+    And until no sweep is under way: an account that may not be sent to is swept for ever in vain.
+    """
     end_s = world.time.seconds() + _STORED_WITHIN_S
+    swept_s = world.time.seconds() + _SWEPT_WITHIN_S
     while world.time.seconds() < end_s:
         audit = world.audit()
         if audit is not None and audit.process.is_alive:
             status = audit.ledger.status()
-            if not status.backlog and status.store_open:
+            is_at_rest = all(state.is_final for state in world.board.states(""))
+            is_time = is_at_rest or world.time.seconds() >= swept_s
+            if is_time and not status.backlog and status.store_open:
                 return True
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.7)
     return False
 
 

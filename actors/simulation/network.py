@@ -142,7 +142,10 @@ class Network:
         is_reply_lost = Disturbance.REPLY_LOST in fates
         number = self._number(route, user_id)
 
+        reached: Process | None = None
+
         def arrive(is_copy: bool) -> None:
+            nonlocal reached
             self._notice_overtaking(route, user_id, number, is_copy)
             target = find()
             if target is None or not target.process.is_alive:
@@ -150,8 +153,11 @@ class Network:
                 self.after(self._latency.death_noticed_s, lambda: told(False, gone))
                 return
             if is_copy:
+                if target.process is not reached:
+                    return  # a connection, and what is still in it, ends with its process
                 target.deliver(method, args, lambda _good, _value: None)
                 return
+            reached = target.process
             dead = NobodyAnswered(f"{route}.{method}: the actor died in the call")
             target.process.at_death(
                 lambda: self.after(self._latency.death_noticed_s, lambda: told(False, dead))

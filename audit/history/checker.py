@@ -61,7 +61,12 @@ def _check_account(account: Account, history: History, most_states: int) -> Iter
 def _search(
     account: Account, story: Story, tolerance_us: int, most_states: int
 ) -> Iterator[Violation]:
-    stopped = explain(story, account.tags, tolerance_us, most_states)
+    elsewhere = {
+        close.tag
+        for other in account.stories.values()
+        for close in (() if other is story else other.closes.values())
+    }
+    stopped = explain(story, account.tags, tolerance_us, most_states, told_elsewhere=elsewhere)
     if stopped is not None:
         text = f"{story.where}: {stopped.reason}"
         yield Violation(stopped.kind, text, story.user_id, story.name, stopped.calls)

@@ -15,7 +15,7 @@ that did not may be executed at any time after its invocation, or never.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 from audit.history.book import VenueDeal
@@ -48,7 +48,12 @@ class _State:
 
 
 def explain(
-    story: Story, tags: frozenset[str], tolerance_us: int = 0, most_states: int = MOST_STATES
+    story: Story,
+    tags: frozenset[str],
+    tolerance_us: int = 0,
+    most_states: int = MOST_STATES,
+    *,
+    told_elsewhere: Set[str] = frozenset(),
 ) -> Unexplained | None:
     """Search for an explanation of one position.
 
@@ -57,12 +62,13 @@ def explain(
         tags: comments of our own orders.
         tolerance_us: how far the clocks of clients and venue may be apart.
         most_states: the bound.
+        told_elsewhere: tags of closes of the account's other positions.
 
     Returns:
         ``None`` if there is an explanation; else where the attempt that came furthest stopped,
         or :attr:`Kind.UNDECIDED` at the bound.
     """
-    search = _Search(story, tags, tolerance_us)
+    search = _Search(story, tags, told_elsewhere, tolerance_us)
     waiting = [_State(0, frozenset(), ())]
     seen = set(waiting)
     furthest = waiting[0]
@@ -88,8 +94,11 @@ def explain(
 class _Search:
     """The moves of the search, for one position."""
 
-    def __init__(self, story: Story, tags: frozenset[str], tolerance_us: int) -> None:
+    def __init__(
+        self, story: Story, tags: frozenset[str], told_elsewhere: Set[str], tolerance_us: int
+    ) -> None:
         self._story = story
+        self._told_elsewhere = told_elsewhere
         self._deals = story.deals
         self._tags = tags
         self._tolerance_us = tolerance_us
@@ -131,6 +140,10 @@ class _Search:
             return  # an answer that had to be true before this deal was not
         following = replace(state, deal=state.deal + 1)
         if deal.comment not in self._tags or deal.entry == "in":
+            yield following
+            return
+        if self._story.nets and deal.comment in self._told_elsewhere:
+            # Sent for a position that was gone, it met this one: no client can exclude that.
             yield following
             return
         owners = dict(state.owners)

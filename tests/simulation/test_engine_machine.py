@@ -29,7 +29,7 @@ _COMMON = settings(
 
 def test_whatever_happens_the_promises_are_kept() -> None:
     """The same stories in every run, some 40 s of them."""
-    profile = settings(_COMMON, max_examples=400, stateful_step_count=16, derandomize=True)
+    profile = settings(_COMMON, max_examples=500, stateful_step_count=16, derandomize=True)
     run_state_machine_as_test(EngineMachine, settings=profile)
 
 

@@ -31,26 +31,15 @@ def one_final_record(run: Run) -> Iterator[Violation]:
 
 
 def one_full_success(run: Run) -> Iterator[Violation]:
-    """A position is closed in full once.
-
-    An order of a life that died unrecorded may be found by another key first, which tells
-    ALREADY_CLOSED; the key whose order it was tells DONE all the same, from the deal under its tag.
-    """
+    """A position is closed in full once."""
     successes: dict[tuple[str, str], list[str]] = defaultdict(list)
-    excused: dict[tuple[str, str], set[str]] = defaultdict(set)
     for record in run.records:
         if record.event_type is EventType.POSITION_CLOSED and (
             record.status is Status.OK and record.outcome in _FULL
         ):
             name = record.user_id, record.meta_data["position"]
             successes[name].append(record.meta_data["key"])
-            if record.outcome == Outcome.DONE and not record.attempts:
-                excused[name].add("told from deals")
-            elif record.meta_data["closed_by"] == "risk-engine" and not record.attempts:
-                excused[name].add("found closed")
     for (user_id, position), keys in successes.items():
-        if len(keys) == 2 and len(excused[user_id, position]) == 2:
-            continue
         if len(keys) > 1 and not _grew_meanwhile(run.account(user_id), position):
             yield Violation(
                 "one full success",

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from actors.simulation.facts import Run
+from actors.dead_orders import undoing_keys
+from actors.simulation.facts import AccountSeen, Run
 from actors.simulation.invariants.violation import Violation
+from audit.events import mandate_of
 from audit.records import EventType
-from engine.identity import close_tag
+from engine.identity import close_id, close_tag
+from engine.mandates import DirectClose
+
+_ACCEPTANCES = (EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
 
 
 def accepted_is_finished(run: Run) -> Iterator[Violation]:
@@ -69,15 +74,21 @@ def residual_has_reason(run: Run) -> Iterator[Violation]:
 
 
 def every_order_explained(run: Run) -> Iterator[Violation]:
-    """Every request that moved volume belongs to a recorded close."""
+    """Every request that moved volume belongs to a recorded close.
+
+    If it was sent for a mandate that reached the disk: what was closed ahead of a journal that
+    cannot be written, by lives that all died before it could, has nothing to be found by.
+    """
     tags = {
         close_tag(UUID(record.close_id))
         for record in run.records
         if record.event_type is EventType.POSITION_CLOSED and record.close_id
     }
     for account in run.accounts:
-        for close in account.closes:
-            if close.executed_volume and close.tag not in tags:
+        unexplained = [c for c in account.closes if c.executed_volume and c.tag not in tags]
+        accepted = _tags_of_accepted(run, account) if unexplained else set()
+        for close in unexplained:
+            if close.tag in accepted or not run.was_journal_away:
                 yield Violation(
                     "every order explained",
                     f"request {close.number} for ticket {close.ticket} carries a tag that no "
@@ -85,3 +96,23 @@ def every_order_explained(run: Run) -> Iterator[Violation]:
                     account.user_id,
                     close.sent_us,
                 )
+
+
+def _tags_of_accepted(run: Run, account: AccountSeen) -> set[str]:
+    """Return the tags of all closes that an account's mandates on disk can have sent."""
+    positions = {str(deal.identifier) for deal in account.deals}
+    tags: set[str] = set()
+    for record in run.records:
+        if record.event_type not in _ACCEPTANCES or record.user_id != account.user_id:
+            continue
+        mandate = mandate_of(record)
+        key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id
+        names = [ref.position_id for ref in mandate.positions or ()]
+        for base in [key] if key else [*names, *positions]:
+            keys = [base, *undoing_keys(base)]
+            tags |= {
+                close_tag(close_id(account.user_id, position, one))
+                for one in keys
+                for position in positions
+            }
+    return tags

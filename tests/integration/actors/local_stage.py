@@ -80,9 +80,9 @@ class LocalSide:
         self._user_id = user_id
         self._loop = asyncio.get_running_loop()
 
-    def ship(self, records: Sequence[SealedRecord]) -> LocalShipment:
+    def ship(self, incarnation: int, records: Sequence[SealedRecord]) -> LocalShipment:
         audit = self._stage.local_audit
-        return LocalShipment(audit.submit(audit.actor.append, tuple(records)))
+        return LocalShipment(audit.submit(audit.actor.append, tuple(records), incarnation))
 
     async def renew(self, incarnation: int, asked_at: float) -> Term | None:
         supervisor = self._stage.supervisor

@@ -37,8 +37,8 @@ async def away(local: Local, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[L
     local.stage.local_audit.failures = AWAY
     ship = LocalSide.ship
 
-    def nowhere(side: LocalSide, records: Sequence[SealedRecord]) -> object:
-        return Nowhere() if local.stage.local_audit.failures else ship(side, records)
+    def nowhere(side: LocalSide, life: int, records: Sequence[SealedRecord]) -> object:
+        return Nowhere() if local.stage.local_audit.failures else ship(side, life, records)
 
     monkeypatch.setattr(LocalSide, "ship", nowhere)
 
