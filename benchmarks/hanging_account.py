@@ -39,9 +39,12 @@ ENDLESS_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How the hung account fared once the venue answered again."""
+    """How the hung account fared."""
 
+    others_flat_us: int
+    """Wall time at which the first of the others was flat."""
     flat_ms: float
+    """From the venue's answering again until the account was flat."""
     latency_ms: float
     """What of it the venue's latency took."""
 
@@ -76,7 +79,7 @@ def others_time_to_flat(
                     measured.append(
                         _liquidate(engine, venue, closed, recoveries if hangs else None)
                     )
-            _check_kills(engine, pairs)
+            _check_kills(engine, recoveries)
     return Figure(
         name=f"the others' median time to flat while one of {accounts} accounts hangs, is killed "
         f"and replaced; {positions} positions each, {latency_ms:g} ms an order",
@@ -136,17 +139,26 @@ def _liquidate(
         if not after:
             raise RuntimeError("the account that hung was flat before its venue answered again")
         latency_ms = venue.plan.behaviour.latency_ms * len(after)
-        recoveries.append(Recovery((after[-1] - answers_again_us) / 1_000, latency_ms))
+        flat_ms = (after[-1] - answers_again_us) / 1_000
+        ends = [report.last_answered_us or 0 for report in others]
+        recoveries.append(Recovery(min(ends), flat_ms, latency_ms))
     return median(times_to_flat_s(others)) * 1_000
 
 
-def _check_kills(engine: RiskEngine, expected: int) -> None:
-    """See to it that every hang, and nothing else, ended with a kill."""
-    killed = [r.user_id for r in engine.records(RecordQuery(event_types=(EventType.ACTOR_KILLED,)))]
-    if killed != [_user(HUNG)] * expected:
+def _check_kills(engine: RiskEngine, recoveries: Sequence[Recovery]) -> None:
+    """See to it that every hang, and nothing else, ended with a kill while the others closed."""
+    kills = engine.records(RecordQuery(event_types=(EventType.ACTOR_KILLED,)))
+    killed = [kill.user_id for kill in kills]
+    if killed != [_user(HUNG)] * len(recoveries):
         raise RuntimeError(
-            f"the watchdog killed {killed}; it should have killed {_user(HUNG)} {expected} times"
+            f"the watchdog killed {killed}; it should have killed {_user(HUNG)} "
+            f"{len(recoveries)} times"
         )
+    for kill, recovery in zip(kills, recoveries, strict=True):
+        if kill.occurred_at > recovery.others_flat_us:
+            raise RuntimeError(
+                "the watchdog killed after the others were flat: give them more positions"
+            )
 
 
 def _told(recoveries: Sequence[Recovery]) -> str:

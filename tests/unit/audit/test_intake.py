@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.backlog import Backlog
 from audit.chain import ChainHead, ChainWriter, SealedRecord
+from audit.closes import close_record
 from audit.events import episode_finished, plain_event, trigger_accepted
 from audit.journal import Journal
 from audit.records import EventType
-from tests.unit.audit.samples import NOW, a_chain, a_trigger, ids
+from engine.outcomes import Outcome
+from tests.unit.audit.samples import NOW, a_chain, a_result, a_trigger, an_evidence, ids
 
 
 @pytest.fixture
@@ -193,3 +196,37 @@ def test_the_newest_lives_are_known(journal: Journal) -> None:
     journal.open_streams(["account:u1", "account:u1", "supervisor"])
     owners = ["supervisor", "account:u1", "account:u2"]
     assert journal.newest_lives(owners) == {"supervisor": 1, "account:u1": 2, "account:u2": 0}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "who", "is_taken"),
+    [
+        (Outcome.REJECTED, 1, False),
+        (Outcome.UNKNOWN, 1, False),
+        (Outcome.DONE, 1, True),
+        (Outcome.REJECTED, None, True),
+        (Outcome.REJECTED, 2, True),
+    ],
+)
+def test_what_a_replaced_life_concluded_without_proof_does_not_count(
+    journal: Journal, outcome: Outcome, who: int | None, is_taken: bool
+) -> None:
+    first = ChainWriter(journal.open_stream("account:u1").stream)
+    result = replace(a_result(), outcome=outcome, success=outcome is Outcome.DONE)
+    late = first.seal(close_record(result, an_evidence(), user_id="u1"))
+    following = first.seal(plain_event(EventType.STREAM_CLOSED, "u1", 1, occurred_at=NOW))
+    journal.open_stream("account:u1")
+    receipt = journal.append([late, following], who)
+    assert (late.event_id in receipt.acknowledged) is is_taken
+    assert following.event_id in receipt.acknowledged, "the stream stands still"
+    assert [one.record for one in receipt.set_aside] == ([] if is_taken else [late])
+    assert receipt.superseded == {"account:u1:1"}
+
+
+def test_what_the_journal_has_already_is_no_late_conclusion(journal: Journal) -> None:
+    first = ChainWriter(journal.open_stream("account:u1").stream)
+    result = replace(a_result(), outcome=Outcome.REJECTED, success=False)
+    record = first.seal(close_record(result, an_evidence(), user_id="u1"))
+    journal.append([record], 1)
+    journal.open_stream("account:u1")
+    assert journal.append([record], 1).acknowledged == {record.event_id}
