@@ -51,15 +51,13 @@ RECORDING_FAULTS = (
                 "audit/filler.py",
                 "            self._insert(waiting)\n"
                 "            self.committed = waiting[-1].ordinal\n",
-                "            self._backlog.mark_stored(waiting[-1].ordinal)\n"
+                "            with self._backlog._journal.writing() as journal:\n"
+                "                journal.execute(\n"
+                '                    "DELETE FROM records WHERE ordinal BETWEEN ? AND ?",\n'
+                "                    (waiting[0].ordinal, waiting[-1].ordinal),\n"
+                "                )\n"
                 "            self._insert(waiting)\n"
                 "            self.committed = waiting[-1].ordinal\n",
-            ),
-            # The journal keeps its last 20,000 stored rows, more than a short run has at all.
-            Edit(
-                "audit/backlog.py",
-                "keep_whole: int = 20_000, keep_identities: int = 100_000",
-                "keep_whole: int = 0, keep_identities: int = 100_000",
             ),
         ),
     ),

@@ -61,3 +61,9 @@ def test_it_is_caught_soon(name: str) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_it_is_caught_within_a_thousand_seeds(mutant: Mutant) -> None:
     assert hunt(mutant, seeds=1_000).is_caught
+
+
+@pytest.mark.slow
+def test_the_second_edit_of_seq_not_checked_does_no_harm_alone() -> None:
+    fault = named("seq-not-checked")
+    assert not hunt(Mutant("alone", "", fault.edits[1:]), seeds=100).is_caught
