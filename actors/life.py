@@ -10,12 +10,20 @@ import logging
 import pickle
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
 
+from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
-from actors.mandated import carry_out, makes_flat, pending_records, refusals_in
+from actors.mandated import (
+    carry_out,
+    makes_flat,
+    pending_records,
+    refusals_in,
+    still_open,
+)
 from actors.messages import (
     AccountBook,
     Activated,
@@ -28,29 +36,30 @@ from actors.messages import (
 )
 from actors.recording import RecordKeeper
 from audit.chain import ChainWriter, SealedRecord
-from audit.events import guard_alert, plain_event
+from audit.events import plain_event
 from audit.records import EventType
 from audit.replay import remembered
 from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed
 from engine.clock import Clock
 from engine.closing import AccountCloser
 from engine.errors import BrokerError, IdempotencyConflict, RiskEngineError
-from engine.guards.drawdown import DrawdownGuard
-from engine.guards.market import MarketGuard
 from engine.lease import Lease
-from engine.mandates import DirectClose, Mandate
-from engine.models import BulkCloseResult, GuardTrigger, GuardType
+from engine.mandates import DirectClose, Mandate, episode_id_of
+from engine.models import BulkCloseResult, PositionRef
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
 from engine.pending import cancel_pending
 from engine.reading import answered
-from engine.watch import AccountWatch, Look
 
 _log = logging.getLogger(__name__)
 
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
+
+
+MOST_FINALS = 1_000
+"""Mandates whose answers a life remembers whole, in case they are handed to it once more."""
 
 
 class AccountLife:
@@ -83,7 +92,7 @@ class AccountLife:
         self._side = side
         self._process = process
         self._server = ""
-        self._feed = broker if isinstance(broker, MarketFeed) else None
+        feed = broker if isinstance(broker, MarketFeed) else None
         self._lease = Lease(clock, activation.lease_s, self._renew)
         self._pace = Pace(clock)
         self._pace.set_share(activation.orders_per_s)
@@ -124,13 +133,11 @@ class AccountLife:
                 user_id,
             )
         self._broker = self._closer.broker
+        self._finals: dict[str, CloseReply] = {}
+        self._postponed: dict[str, list[PositionRef]] = {}
         self._patience = Patience(clock, random, first_s=0.1, longest_s=2.0)
-        self._watch = AccountWatch(
-            user_id,
-            self._broker,
-            clock,
-            drawdown=DrawdownGuard(guards.drawdown_warning, guards.drawdown_critical),
-            market=MarketGuard(guards.market_gap, guards.market_spread),
+        self._guarding = Guarding(
+            user_id, self._broker, feed, clock, guards, activation.poll_interval_s, self._keeper
         )
 
     async def begin(self, pid: int) -> Activated:
@@ -200,11 +207,18 @@ class AccountLife:
             LeaseLost: this life may not send any more.
         """
         self._take(term)
+        name = episode_id_of(mandate)
+        final = self._finals.get(name)
+        if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
+            asked_at = self._clock.monotonic()
+            return replace(final, records=self._keeper.take(), asked_at=asked_at)
         self._keeper.begin()
         async with self._keeping_lease():
             try:
                 await self._cancel_pending_first(mandate)
-                done = await carry_out(mandate, self._closer, accepted_us, self._clock)
+                done = await carry_out(
+                    mandate, self._closer, accepted_us, self._clock, self._postponed.pop(name, ())
+                )
             except BrokerError as error:
                 nothing = BulkCloseResult.of("", ())
                 return self._reply(nothing, error=f"{type(error).__name__}: {error}")
@@ -212,9 +226,10 @@ class AccountLife:
                 if not isinstance(mandate, DirectClose):
                     raise
                 return self._reply(BulkCloseResult.of("", ()), error=str(error), refusal=error)
-            left, trouble = await self._still_open(mandate)
-        waits = [market.opens_in_s for market in done.waiting if market.opens_in_s is not None]
-        return self._reply(
+            lag_s = self._activation.policy.deal_lag_s
+            left, trouble = await still_open(mandate, self._broker, self._patience, lag_s)
+        waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
+        reply = self._reply(
             done.results,
             closed=done.results.successful_closes,
             failed=done.results.failed_closes,
@@ -226,6 +241,13 @@ class AccountLife:
             closes=tuple(result.close_id for result in done.results.results),
             refused=refusals_in(done.results),
         )
+        if done.waiting:
+            self._postponed[name] = [PositionRef(w.position_id, w.ticket) for w in done.waiting]
+        elif reply.error is None:
+            self._finals[name] = replace(reply, records=())
+            if len(self._finals) > MOST_FINALS:
+                del self._finals[next(iter(self._finals))]
+        return reply
 
     async def _cancel_pending_first(self, mandate: Mandate) -> None:
         """Before an account is made flat, nothing may open a position any more."""
@@ -243,16 +265,6 @@ class AccountLife:
         for record in pending_records(report, mandate, self._clock.wall_us()):
             self._keeper.keep(record)
 
-    async def _still_open(self, mandate: Mandate) -> tuple[int | None, str | None]:
-        """Count what is left of a whole account; or say why nobody knows."""
-        if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
-            return None, None
-        lag_s = self._activation.policy.deal_lag_s
-        try:
-            return len(await answered(self._broker.positions, self._patience, lag_s)), None
-        except BrokerError as error:
-            return None, f"whether anything is still open could not be read: {error}"
-
     async def exposure(self, term: Term) -> Exposure:
         """Count what is open.
 
@@ -266,46 +278,13 @@ class AccountLife:
         return Exposure(len(positions), len(pending), self._clock.monotonic())
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:
-        """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work.
+        """Let the guards look; see :meth:`actors.guarding.Guarding.watch`.
 
         Raises:
             NotActivated: another life is meant.
         """
         self._take(term)
-        end = self._clock.monotonic() + slice_s
-        next_in_s: float | None = self._activation.poll_interval_s
-        while True:
-            if self._feed is not None:
-                next_in_s = self._feed.due_in()
-                if next_in_s is None or next_in_s > 0:
-                    return self._watched(next_in_s)
-                self._feed.advance()
-            look = await self._watch.look()
-            self._note_warning(look)
-            is_over = self._feed is None or self._clock.monotonic() >= end
-            if look.trigger is not None or is_over:
-                return self._watched(next_in_s, look)
-
-    def _watched(self, next_in_s: float | None, look: Look | None = None) -> WatchReply:
-        return WatchReply(
-            None if look is None else look.trigger,
-            self._keeper.take(),
-            next_in_s,
-            None if look is None else look.blind,
-            self._clock.monotonic(),
-        )
-
-    def _note_warning(self, look: Look) -> None:
-        if look.warning is not None:
-            self._keeper.keep(
-                guard_alert(
-                    self.user_id,
-                    GuardType.DRAWDOWN,
-                    look.warning.reason,
-                    occurred_at=self._clock.wall_us(),
-                    inputs=look.inputs,
-                )
-            )
+        return await self._guarding.watch(slice_s)
 
     async def book(self) -> AccountBook:
         """Read the broker's own book: open positions, and all deals."""

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actors.dead_orders import OurOrders, orders_of_the_dead
+from actors.dead_orders import orders_of_the_dead
 from audit.events import pending_cancelled
 from audit.records import AuditRecord
+from engine.brokers.port import Broker
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
-from engine.errors import MarketClosed
+from engine.errors import BrokerError, MarketClosed
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef, Severity
+from engine.patience import Patience
 from engine.pending import PendingReport
+from engine.reading import answered
 
 
 async def carry_out(
-    mandate: Mandate, closer: AccountCloser, accepted_us: int, clock: Clock
+    mandate: Mandate,
+    closer: AccountCloser,
+    accepted_us: int,
+    clock: Clock,
+    postponed: Sequence[PositionRef] = (),
 ) -> BulkOutcome:
     """Close what ``mandate`` covers, one position after another.
 
@@ -28,6 +35,8 @@ async def carry_out(
         accepted_us: when it was accepted, wall clock. What was answered since then was open at
             that moment: a mandate over all open positions covers it, too, whoever closed it.
         clock: dates results.
+        postponed: positions that waited for their market when it was last carried out: a part of
+            them may be closed, whoever has closed the rest.
 
     Raises:
         BrokerError: the mandate covers all open positions and they cannot be read.
@@ -37,10 +46,11 @@ async def carry_out(
     """
     orders = await orders_of_the_dead(closer, accepted_us)
     await orders.record_reversals(closer, mandate)
+    begun = (*orders.closed_for(mandate), *postponed)
     if isinstance(mandate, GuardTrigger):
         refs = mandate.positions
         if refs is None:
-            refs = await _all_open(closer, mandate, accepted_us, orders)
+            refs = await _all_open(closer, mandate, accepted_us, begun)
         return await close_now(
             closer,
             [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -55,7 +65,7 @@ async def carry_out(
         (ref,) = refs
         return await _close_one(mandate, ref, closer)
     if refs is None:
-        refs = await _all_open(closer, mandate, accepted_us, orders)
+        refs = await _all_open(closer, mandate, accepted_us, begun)
     return await close_now(
         closer,
         [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -70,14 +80,14 @@ async def carry_out(
 
 
 async def _all_open(
-    closer: AccountCloser, mandate: Mandate, accepted_us: int, orders: OurOrders
+    closer: AccountCloser, mandate: Mandate, accepted_us: int, begun: Sequence[PositionRef]
 ) -> tuple[PositionRef, ...]:
     """Return what is open, and what was open when the mandate was accepted."""
     found = {p.ticket: PositionRef(p.position_id, p.ticket) for p in await closer.open_positions()}
     for ref in (
         *closer.memory.refs_under(episode_id_of(mandate)),
         *closer.memory.answered_since(to_datetime(accepted_us)),
-        *orders.closed_for(mandate),
+        *begun,
     ):
         found.setdefault(ref.ticket, ref)
     return tuple(found.values())
@@ -138,3 +148,15 @@ def pending_records(report: PendingReport, mandate: Mandate, now_us: int) -> lis
         )
         for order, why in orders
     ]
+
+
+async def still_open(
+    mandate: Mandate, broker: Broker, patience: Patience, within_s: float
+) -> tuple[int | None, str | None]:
+    """Count what is left of a whole account; or say why nobody knows."""
+    if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
+        return None, None
+    try:
+        return len(await answered(broker.positions, patience, within_s)), None
+    except BrokerError as error:
+        return None, f"whether anything is still open could not be read: {error}"

@@ -48,6 +48,14 @@ class ApartRegistry:
             return str(row[2])
         return f"its place in its stream is taken by event {row[0]}, which was set aside"
 
+    def let_go(self, record: SealedRecord, reason: str) -> bool:
+        """Take a record back that was set aside for ``reason``; whether it was."""
+        cursor = self._connection.execute(
+            "DELETE FROM set_aside WHERE event_id = ? AND hash = ? AND reason = ?",
+            (record.event_id, record.hash, reason),
+        )
+        return cursor.rowcount > 0
+
     def all(self) -> tuple[SetAside, ...]:
         """Every record that was ever kept apart, oldest first."""
         rows = self._connection.execute(

@@ -26,6 +26,7 @@ _ENDS = type_marks(EventType.STREAM_CLOSED)
 _NOTED = (*type_marks(*EPISODE_EVENTS), *_BEGINS, *_ENDS)
 _CLOSES = type_marks(EventType.POSITION_CLOSED)
 _PROVEN = (Outcome.DONE.value, Outcome.PARTIAL.value, Outcome.ALREADY_CLOSED.value)
+UNPROVEN = "the life that concluded this without proof had been replaced before it arrived"
 _Noted: TypeAlias = tuple[SealedRecord, int]
 
 
@@ -141,6 +142,8 @@ class Intake:
                 gaps[record.stream] = None
                 continue
             known, reason = self._look_up(record, line.state, is_ahead)
+            if reason == UNPROVEN and incarnation is None and self._apart.let_go(record, reason):
+                reason = None  # the supervisor was given it in time, and has told it
             if not known and reason is None and self._is_outdated(line, incarnation):
                 reason = _unproven(record)
             if reason is not None:
@@ -230,4 +233,4 @@ def _unproven(record: SealedRecord) -> str | None:
     """Say why a replaced life's conclusion does not count; ``None`` if it proves what it says."""
     if not has_type(record.body, _CLOSES) or parts_of_body(record.body)[2]["outcome"] in _PROVEN:
         return None
-    return "the life that concluded this without proof had been replaced before it arrived"
+    return UNPROVEN

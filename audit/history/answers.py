@@ -86,7 +86,7 @@ def _may_repeat_another_key(story: Story, close: Close) -> bool:
     if any(record.tag == result.tag for record in close.records):
         return False
     return any(
-        other is not close and other.taken and other.tag in ("", result.tag)
+        other is not close and (other.taken or other.records) and other.tag in ("", result.tag)
         for other in story.closes.values()
     )
 

@@ -16,7 +16,7 @@ from actors.refusing import TriggerRefused
 from audit.closes import result_of
 from audit.queries import RecordQuery
 from audit.records import AuditRecord, EventType
-from engine.brokers.port import PendingOrder, Side
+from engine.brokers.port import ClosedBy, PendingOrder, Side
 from engine.mandates import DirectClose
 from engine.models import (
     BulkCloseResult,
@@ -337,3 +337,32 @@ async def test_a_close_after_a_kill_is_seen_in_the_deals_of_the_life_before(loca
     async with asyncio.timeout(20):
         (report,) = await local.supervisor.reports(["t"])
     assert all(r.outcome is Outcome.DONE for r in results(report))
+
+
+async def test_a_mandate_that_comes_twice_is_not_looked_at_twice(local: Local) -> None:
+    await local.add("ann")
+    broker, link = local.stage.broker("ann"), local.stage.links["ann"]
+    mandate = trigger("ann", trigger_id="t", severity=Severity.WARNING)
+    (report,) = await liquidate(local, mandate)
+    broker.add(9)
+    term = local.supervisor._roster._term(local.supervisor._roster["ann"])
+    again = await link.close(term, mandate, report.accepted_us)
+    assert again.results == report.results
+    assert set(broker.open) == {9}, "what was opened after its end was closed for it"
+
+
+async def test_a_part_closed_before_the_market_closed_is_told_whoever_closes_the_rest(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.2)
+    local.another_life(session_probe_s=0.05)
+    await local.add("ann", positions=1)
+    broker = local.stage.broker("ann")
+    broker.script += [fill(0.4), say(Verdict.MARKET_CLOSED, 10018, "closed")]
+    await local.supervisor.submit([trigger("ann", trigger_id="t", severity=Severity.WARNING)])
+    waiting = local.supervisor._episodes._episodes["t"]
+    await until(lambda: waiting.state is EpisodeState.WAITING)
+    broker.take_out(broker.open[1], 0.6, 1.0, "", ClosedBy.STOP_LOSS)
+    (report,) = await local.supervisor.reports(["t"])
+    (result,) = results(report)
+    assert (result.volume, result.attempts) == (0.4, 2)

@@ -223,6 +223,23 @@ def test_what_a_replaced_life_concluded_without_proof_does_not_count(
     assert receipt.superseded == {"account:u1:1"}
 
 
+def test_a_conclusion_that_the_supervisor_was_given_in_time_counts_after_all(
+    journal: Journal,
+) -> None:
+    first = ChainWriter(journal.open_stream("account:u1").stream)
+    result = replace(a_result(), outcome=Outcome.REJECTED, success=False)
+    record = first.seal(close_record(result, an_evidence(), user_id="u1"))
+    following = first.seal(plain_event(EventType.STREAM_CLOSED, "u1", 1, occurred_at=NOW))
+    journal.open_stream("account:u1")
+    journal.append([record, following], 1)
+    receipt = journal.append([record, following])
+    assert receipt.acknowledged == {record.event_id, following.event_id}
+    assert receipt.set_aside == ()
+    assert journal.set_aside() == ()
+    assert sorted(one.seq for one in _held(journal)) == [1, 2]
+    assert journal.append([record], 1).acknowledged == {record.event_id}
+
+
 def test_what_the_journal_has_already_is_no_late_conclusion(journal: Journal) -> None:
     first = ChainWriter(journal.open_stream("account:u1").stream)
     result = replace(a_result(), outcome=Outcome.REJECTED, success=False)
