@@ -10,8 +10,9 @@ from typing import Any, Self, TypeVar
 from ray.exceptions import RayActorError, RayTaskError
 
 from actors.calls import Call, EngineCalls, durable_bulk
-from actors.handle import REPEAT_EVERY_S, RiskEngine, is_worth_repeating, loss_of
+from actors.handle import RiskEngine
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
+from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
@@ -217,12 +218,13 @@ class AsyncRiskEngine:
         lost_since: float | None = None
         async with asyncio.timeout(timeout):
             while True:
+                made = time.monotonic()
                 try:
                     return call.read(await call.make())
                 except (RayTaskError, RayActorError) as error:
                     lost = loss_of(error)
                     now = time.monotonic()
-                    lost_since = now if lost_since is None else lost_since
+                    lost_since = lost_since_then(lost_since, made, now)
                     if not is_worth_repeating(call, error, now - lost_since):
                         raise lost from error
                 await asyncio.sleep(REPEAT_EVERY_S)

@@ -139,7 +139,9 @@ class EngineCalls:
         """Unlock an account."""
         arguments.nonempty_text("user_id", user_id)
         arguments.nonempty_text("by", by)
-        return Call(partial(self.supervisor.release.remote, user_id, by), bool)
+        # Not repeated: by then, something may have locked the account anew.
+        call = partial(self.supervisor.release.remote, user_id, by)
+        return Call(call, bool, may_repeat=False)
 
     def watch(self, user_ids: Sequence[str] | None) -> Call[None]:
         """Let guards watch."""

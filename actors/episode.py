@@ -39,6 +39,8 @@ class Episode:
     journaled: bool = False
     durable_us: int | None = None
     waiting_until_us: int | None = None
+    is_let_go: bool = False
+    """An operator has released the account: what waits for its market is left as it is."""
     error: str | None = None
     elder: Episode | None = None
     """The account's episode before this one, if that has not had its account's answer yet."""

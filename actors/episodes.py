@@ -18,7 +18,7 @@ from audit.events import account_locked, close_accepted, mandate_of, trigger_acc
 from audit.records import AuditRecord, record_of
 from engine.clock import Clock
 from engine.config import EngineConfig
-from engine.errors import RiskEngineError
+from engine.errors import RiskEngineError, UnknownAccount
 from engine.mandates import DirectClose, Mandate, episode_id_of
 
 _log = logging.getLogger(__name__)
@@ -132,7 +132,11 @@ class Episodes:
         first: dict[str, Mandate] = {}
         for mandate in mandates:
             refuse_conflict(first.setdefault(episode_id_of(mandate), mandate), mandate)
-        fresh = [m for name, m in first.items() if not await self._is_known(name, m)]
+        earlier = [name for name, m in first.items() if await self._was_known(name, m)]
+        # Nothing is awaited from here to the start: no other call can open the same episode.
+        fresh = [
+            m for name, m in first.items() if name not in earlier and not self._is_open(name, m)
+        ]
         for mandate in fresh:
             self._roster[mandate.user_id]
         now = self._clock.wall_us()
@@ -182,6 +186,19 @@ class Episodes:
         await episode.ended.wait()
         return episode
 
+    def let_go(self, user_id: str) -> None:
+        """End episodes that were to make an account flat and wait for its market: what is opened
+        after a release stays open."""
+        for name in self.open_on(user_id):
+            if makes_flat(self._episodes[name].mandate):
+                self._episodes[name].is_let_go = True
+
+    def suspend(self) -> None:
+        """Stop working on episodes that wait for their markets: on record they stay open."""
+        for name, task in list(self._tasks.items()):
+            if self._episodes[name].state is EpisodeState.WAITING:
+                task.cancel()
+
     async def quiet(self) -> None:
         """Wait until no episode is open, but for those that wait for their markets."""
         while busy := [
@@ -197,12 +214,15 @@ class Episodes:
             raise KeyError(f"trigger_id={name!r} names no episode of this engine")
         return report_of(finished)
 
-    async def _is_known(self, name: str, mandate: Mandate) -> bool:
+    def _is_open(self, name: str, mandate: Mandate) -> bool:
         known = self._episodes.get(name)
         if known is not None:
             refuse_conflict(known.mandate, mandate)
-            return True
-        if name not in self._earlier:
+        return known is not None
+
+    async def _was_known(self, name: str, mandate: Mandate) -> bool:
+        """Whether a name named an episode of an earlier life that this one does not hold."""
+        if name in self._episodes or name not in self._earlier:
             return False
         earlier = await self._audit.finished_episode(name)
         if earlier is not None:
@@ -225,6 +245,12 @@ class Episodes:
         try:
             await self._await_journal(episode, written)
             await self._close_until_final(episode)
+        except UnknownAccount as error:  # let go of meanwhile: it goes on when it is added again
+            _log.error("episode %s stays open on record: %s", episode.id, error)
+            episode.error = str(error)
+            episode.answered.set()
+            episode.ended.set()
+            return
         except Exception as error:  # noqa: BLE001  # an episode never ends unsaid, whatever broke
             _log.exception("episode %s failed", episode.id)
             episode.error = f"{type(error).__name__}: {error}"
@@ -252,6 +278,9 @@ class Episodes:
                 return
             looks += 1
             await self._await_session(episode, reply, looks)
+            if episode.is_let_go:
+                episode.error = "the account was released while its market was closed"
+                return
 
     async def _answered(self, episode: Episode) -> CloseReply:
         """Get the account's answer, through as many of its lives as it takes.
@@ -315,7 +344,7 @@ class Episodes:
         self._keeping.add(keeping)
         keeping.add_done_callback(self._keeping.discard)
         end = self._clock.monotonic() + wait_s
-        while self._clock.monotonic() < end and episode.waiting_until_us is not None:
+        while self._clock.monotonic() < end and not episode.is_let_go:
             await self._clock.sleep(min(1.0, max(0.0, end - self._clock.monotonic())))
         episode.waiting_until_us = None
 

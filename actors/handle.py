@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import ray
-from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from actors import placement
 from actors.audit_process import AuditProcess
 from actors.calls import Call, EngineCalls, durable_bulk
-from actors.links import ActorLost
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
-from actors.placement import AUDIT, READING, SUPERVISOR
+from actors.placement import AUDIT, READING, RECALLING, SUPERVISOR
 from actors.ray_runtime import join_or_start, leave
 from actors.registry import Registry
+from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from actors.shadowing import refuse_shadowed_packages
 from actors.supervisor_process import SupervisorProcess
 from audit.queries import RecordQuery
@@ -28,17 +28,6 @@ from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType
 from engine.requests import full_close, partial_close, triggered_close
 
 _T = TypeVar("_T")
-
-REPEAT_EVERY_S = 0.2
-REPEAT_FOR_S = 60.0
-"""How long a call is repeated while its actor is being started again (2 s were seen)."""
-
-
-def is_worth_repeating(call: Call[Any], error: Exception, lost_for_s: float) -> bool:
-    """Whether to make a call again whose actor, or one that it needs, was lost: it will be back,
-    and nothing is done twice."""
-    is_gone = isinstance(error, ActorDiedError)
-    return call.may_repeat and not is_gone and lost_for_s < REPEAT_FOR_S
 
 
 class EngineClosed(RiskEngineError):
@@ -349,6 +338,7 @@ class RiskEngine:
         lost_since: float | None = None
         while True:
             left = None if give_up is None else max(0.0, give_up - time.monotonic())
+            made = time.monotonic()
             try:
                 return call.read(ray.get(call.make(), timeout=left))
             except GetTimeoutError:
@@ -356,7 +346,7 @@ class RiskEngine:
             except (RayTaskError, RayActorError) as error:
                 lost = loss_of(error)
                 now = time.monotonic()
-                lost_since = now if lost_since is None else lost_since
+                lost_since = lost_since_then(lost_since, made, now)
                 if not is_worth_repeating(call, error, now - lost_since):
                     raise lost from error
             time.sleep(REPEAT_EVERY_S if left is None else min(REPEAT_EVERY_S, left))
@@ -376,26 +366,7 @@ def _start_actors(config: EngineConfig) -> EngineCalls:
     registry = Registry(namespace)
     registry.clear()
     registry.put("config", "engine", config)
-    placement.start(AuditProcess, namespace, AUDIT, concurrency_groups={READING: 1})
+    groups = {READING: 1, RECALLING: 1}
+    placement.start(AuditProcess, namespace, AUDIT, concurrency_groups=groups)
     placement.start(SupervisorProcess, namespace, SUPERVISOR)
     return EngineCalls(namespace)
-
-
-def loss_of(error: RayTaskError | RayActorError) -> ActorLost:
-    """Return which actor was lost: the one that was called, or one that it needed itself.
-
-    Raises:
-        Exception: none was; it is what the actor's method raised.
-    """
-    if isinstance(error, RayActorError):
-        return ActorLost(str(error))
-    cause = cause_of(error)
-    if not isinstance(cause, ActorLost):
-        raise cause from None
-    return cause
-
-
-def cause_of(error: RayTaskError) -> Exception:
-    """Return what an actor's method raised, without Ray's wrapping."""
-    cause = error.cause
-    return cause if isinstance(cause, Exception) else error

@@ -173,16 +173,21 @@ class AccountLife:
     def _predecessor_may_act_s(self) -> float:
         """Return for how long a request of the life before may still act.
 
-        One settle window, counted from that life's proven end, else from its lease's.
+        One settle window, counted from the proven end of that life's process, and of those before
+        it that are not long over, else from their leases'.
         """
         opened = self._activation.opened
         if opened.predecessor_ended_cleanly:
             return 0.0
-        before = opened.predecessor_process
-        # In this very process it is over: calls are served one at a time.
-        is_over = before is not None and (before == self._process or self._side.is_dead(before))
-        lease_left_s = 0.0 if is_over else self._activation.lease_left_s
-        return self._activation.policy.settle_window_s + lease_left_s
+        *older, (_, lease_left_s) = self._activation.earlier_lives
+        lives = [*older, (opened.predecessor_process or "", lease_left_s)]
+        # In this very process they are over: calls are served one at a time.
+        left = [
+            lease_left_s
+            for process, lease_left_s in lives
+            if process != self._process and not self._side.is_dead(process)
+        ]
+        return self._activation.policy.settle_window_s + max(left, default=0.0)
 
     def sign(self) -> LifeSign:
         """Say which life this is, and ask for the lease with it."""

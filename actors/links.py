@@ -176,6 +176,14 @@ class Stage(Protocol):
         """Remember an account for the supervisor's next life; ``None`` forgets it."""
         ...
 
+    def save_watched(self, user_ids: Sequence[str]) -> None:
+        """Remember which accounts' guards are to watch, for the supervisor's next life."""
+        ...
+
+    def saved_watched(self) -> Sequence[str]:
+        """Return the accounts whose guards are to watch."""
+        ...
+
     def saved_specs(self) -> Mapping[str, object]:
         """Return the accounts that were remembered."""
         ...

@@ -60,8 +60,9 @@ class Activation:
     lease_s: float
     most_held: int
     """Records that the life holds while nobody takes them."""
-    lease_left_s: float = 0.0
-    """How long the life before may still hold its lease, if its process is not proven dead."""
+    earlier_lives: tuple[tuple[str, float], ...] = ()
+    """Processes of earlier lives, each with the seconds for which it may still hold its lease,
+    unless it is proven dead; the life before last."""
     orders_per_s: float | None = None
 
 

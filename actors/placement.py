@@ -19,7 +19,9 @@ ActorRef: TypeAlias = Any
 SUPERVISOR = "supervisor"
 AUDIT = "audit"
 READING = "reading"
-"""Concurrency group of the audit actor's reads."""
+"""Concurrency group of the audit actor's reads, which may wait for the store."""
+RECALLING = "recalling"
+"""Concurrency group of what a life needs at its beginning, which waits for nothing."""
 
 _LASTING: Mapping[str, Any] = {
     "num_cpus": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from actors.messages import (
     Term,
     WatchReply,
 )
-from actors.placement import AUDIT, READING, ActorRef, account_name
+from actors.placement import AUDIT, RECALLING, ActorRef, account_name
 from actors.registry import Registry
 from audit.chain import SealedRecord
 from audit.receipts import (
@@ -35,6 +36,9 @@ from engine.mandates import Mandate
 
 _T = TypeVar("_T")
 
+LONGEST_RECALL_S = 30.0
+"""How long the supervisor waits for one answer of the audit actor."""
+
 
 async def answer(call: Awaitable[_T]) -> _T:
     """Await a remote call; a lost actor is :class:`ActorLost`, its own errors are its own."""
@@ -44,6 +48,15 @@ async def answer(call: Awaitable[_T]) -> _T:
         raise (error.cause if isinstance(error.cause, Exception) else error) from None
     except RayActorError as error:
         raise ActorLost(str(error)) from error
+
+
+async def in_time(call: Awaitable[_T]) -> _T:
+    """Await a call to the audit actor, but not for ever: closing depends on it."""
+    try:
+        async with asyncio.timeout(LONGEST_RECALL_S):
+            return await answer(call)
+    except TimeoutError as error:
+        raise ActorLost(f"the audit gave no answer within {LONGEST_RECALL_S:g} s") from error
 
 
 class RayAccount:
@@ -95,38 +108,38 @@ class RayAudit:
 
     async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         """Number new lives."""
-        return await answer(self._actor.open_streams.remote(owners))
+        return await in_time(self._actor.open_streams.remote(owners))
 
     async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
         """Say which life of each owner is the newest."""
-        return await answer(self._actor.newest_lives.remote(owners))
+        return await in_time(self._actor.newest_lives.remote(owners))
 
     async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
         """Return earlier answers."""
-        call = self._actor.histories.options(concurrency_group=READING)
-        return await answer(call.remote(user_ids))
+        call = self._actor.histories.options(concurrency_group=RECALLING)
+        return await in_time(call.remote(user_ids))
 
     async def open_episodes(self) -> tuple[OpenEpisode, ...]:
         """List open episodes."""
-        return await answer(self._actor.open_episodes.remote())
+        return await in_time(self._actor.open_episodes.remote())
 
     async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
         """Return an episode of an earlier life."""
-        call = self._actor.finished_episode.options(concurrency_group=READING)
-        return await answer(call.remote(episode_id))
+        call = self._actor.finished_episode.options(concurrency_group=RECALLING)
+        return await in_time(call.remote(episode_id))
 
     async def finished_names(self) -> tuple[str, ...]:
         """Name the episodes that ended."""
-        return await answer(self._actor.finished_names.remote())
+        return await in_time(self._actor.finished_names.remote())
 
     async def locks(self) -> tuple[AccountLock, ...]:
         """List the accounts that are locked."""
-        return await answer(self._actor.locks.remote())
+        return await in_time(self._actor.locks.remote())
 
     async def status(self) -> Mapping[str, Any]:
         """Report backlog, lag and troubles."""
-        call = self._actor.status.options(concurrency_group=READING)
-        return await answer(call.remote())
+        call = self._actor.status.options(concurrency_group=RECALLING)
+        return await in_time(call.remote())
 
 
 class RayStage:
@@ -167,6 +180,15 @@ class RayStage:
             self._registry.remove("account", user_id)
         else:
             self._registry.put("account", user_id, spec)
+
+    def save_watched(self, user_ids: Sequence[str]) -> None:
+        """Remember which accounts' guards are to watch."""
+        self._registry.put("watched", "accounts", list(user_ids))
+
+    def saved_watched(self) -> Sequence[str]:
+        """Return the accounts whose guards are to watch."""
+        found = self._registry.names("watched")
+        return list(self._registry.get("watched", found[0])) if found else []
 
     def saved_specs(self) -> Mapping[str, object]:
         """Return the accounts that were remembered."""

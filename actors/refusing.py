@@ -19,6 +19,10 @@ REFUSALS: Mapping[str, type[Exception]] = {
 """What a direct call can be refused with, by the names on record."""
 
 
+class EngineStopping(RiskEngineError):
+    """The engine is being shut down and accepts nothing any more."""
+
+
 class TriggerRefused(RiskEngineError, ValueError):
     """The trigger was not acted on; the message says why, and what to do. It is on record."""
 

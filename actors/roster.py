@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
 from actors.messages import Activated, Activation, GuardThresholds, LifeSign, Term
 from actors.outbox import AuditOutbox
+from actors.roster_entry import RosterEntry
 from audit.chain import SealedRecord
 from audit.receipts import AccountHistory, OpenedStream
 from audit.replay import with_unwritten
-from audit.streams import account_owner, stream_name
+from audit.streams import account_owner
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock
@@ -34,35 +34,6 @@ STARTING_S = 30.0
 
 LONGEST_RELEASE_S = 30.0
 """How long to wait until the last records of an account that is let go of are on disk."""
-
-
-@dataclass(slots=True)
-class RosterEntry:
-    """One account. Times are the supervisor's monotonic clock, unless said otherwise."""
-
-    spec: AccountSpec
-    incarnation: int = 0
-    link: AccountLink | None = None
-    is_lost: bool = True
-    """Whether the actor has to be asked for its life, or given a new one, before it is called."""
-    asked_at: float | None = None
-    """Newest moment at which the life is known to have asked for its lease, by *its* clock."""
-    lease_end: float = 0.0
-    """No life of this account holds a lease beyond it."""
-    heard: float = 0.0
-    """When the actor last gave a sign, or was first called after a pause."""
-    calls: int = 0
-    """Calls that it has not answered."""
-    server: str = ""
-    process: str = ""
-    inherited: tuple[str, ...] = ()
-    """Streams of earlier lives whose last records the present one holds as its own."""
-    arming: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def stream(self) -> str:
-        """The audit stream of its present life."""
-        return stream_name(account_owner(self.spec.user_id), self.incarnation)
 
 
 class Roster:
@@ -234,6 +205,16 @@ class Roster:
         entry.inherited = tuple(sorted(streams - {entry.stream}))
         return answer
 
+    async def call_again(
+        self, user_id: str, make: Callable[[AccountLink, Term], Awaitable[_T]]
+    ) -> _T:
+        """Call an account's actor, and once more if it was lost; see :meth:`call`."""
+        try:
+            return await self.call(user_id, make)
+        except ActorLost:
+            await self.revive(user_id)
+            return await self.call(user_id, make)
+
     async def revive(self, user_id: str) -> None:
         """Make an account's actor ready that was lost: find its life, or give it a new one.
 
@@ -319,14 +300,22 @@ class Roster:
             poll_interval_s=config.poll_interval_s,
             lease_s=config.lease_s,
             most_held=config.most_held,
-            lease_left_s=max(0.0, entry.lease_end - self._clock.monotonic()),
+            earlier_lives=self._earlier_lives(entry),
             orders_per_s=self._share(entry),
         )
         activated = await self._attended(entry, entry.link.activate(activation), STARTING_S)
+        if entry.process:
+            entry.earlier.append((entry.process, entry.lease_end))
         entry.server, entry.process = activated.server, activated.process
         entry.is_lost = False
         self._granted(entry, activated.asked_at)
         return activated
+
+    def _earlier_lives(self, entry: RosterEntry) -> tuple[tuple[str, float], ...]:
+        now = self._clock.monotonic()
+        entry.earlier = [life for life in entry.earlier if life[1] > now]
+        lives = [*entry.earlier, (entry.process, entry.lease_end)]
+        return tuple((process, max(0.0, end - now)) for process, end in lives)
 
     def _is_ours(self, entry: RosterEntry, sign: LifeSign) -> bool:
         return sign.incarnation == entry.incarnation and sign.config_hash == self._config.digest

@@ -23,7 +23,13 @@ from actors.messages import (
     Term,
 )
 from actors.outbox import AuditOutbox
-from actors.refusing import REFUSALS, TriggerRefused, refusal_record, why_refused
+from actors.refusing import (
+    REFUSALS,
+    EngineStopping,
+    TriggerRefused,
+    refusal_record,
+    why_refused,
+)
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
@@ -46,6 +52,10 @@ from engine.models import GuardTrigger
 from engine.patience import Patience
 
 _log = logging.getLogger(__name__)
+
+
+LONGEST_FAREWELL_S = 60.0
+"""How long a shutdown waits for its last records to be on disk."""
 
 
 class Supervisor:
@@ -76,6 +86,7 @@ class Supervisor:
         self._random = random or Random()
         self._starting = asyncio.Lock()
         self._started = False
+        self._is_stopping = False
         self._recovering: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -139,25 +150,24 @@ class Supervisor:
             on_end=self._episode_ended,
         )
         self._episodes.know(earlier)
-        self._lockout = Lockout(
-            self._roster, self._episodes, self._outbox, self._clock, self._config
-        )
-        self._watching = Watching(self._roster, self._episodes, self._outbox, self._clock)
-        # Not waited for: an audit that is away must not keep accepted episodes from going on.
-        now = self._clock.wall_us()
+        parts = (self._roster, self._episodes, self._outbox, self._clock)
+        self._lockout = Lockout(*parts, self._config)
+        self._watching = Watching(*parts, self._stage)
+        now = self._clock.wall_us()  # not waited for: an audit that is away holds up no episode
         self._note(plain_event(EventType.ENGINE_STARTED, "", opened.stream, occurred_at=now))
         self._roster.remember(specs, dict(newest))
-        await self._resume()
+        await self._resume([spec.user_id for spec in specs])
+        self._watching.resume(lambda user_id: self._lockout.locked_by(user_id) is not None)
         for spec in specs:
             self._recover(spec.user_id)
 
-    async def _resume(self) -> None:
+    async def _resume(self, added: Sequence[str]) -> None:
         accepted = [
             (record_of(episode.body), episode) for episode in await self._audit.open_episodes()
         ]
         # After the episodes: what locks an account is written together with its lock.
         locks = await self._audit.locks()
-        self._lockout.restore([lock for lock in locks if lock.user_id in self._roster])
+        self._lockout.restore([lock for lock in locks if lock.user_id in added])
         # As they were accepted: the first to use a key is the one whose key it is.
         for record, episode in sorted(accepted, key=lambda one: (one[0].incarnation, one[0].seq)):
             if episode.user_id in self._roster:
@@ -204,7 +214,7 @@ class Supervisor:
             for account in activated
         ]
         await self._outbox.append([self._chain.seal(record) for record in added])
-        await self._resume()
+        await self._resume([account.user_id for account in activated])
         return activated
 
     async def remove_account(self, user_id: str) -> None:
@@ -227,6 +237,7 @@ class Supervisor:
             TriggerRefused: one of them is malformed, stale or from the future; none was taken.
         """
         await self.start()
+        self._refuse_when_stopping()
         now = self._clock.wall_us()
         refusals = [
             (trigger, why)
@@ -257,6 +268,7 @@ class Supervisor:
             BrokerUnavailable: the account's broker cannot be read.
         """
         await self.start()
+        self._refuse_when_stopping()
         (name,) = await self._episodes.submit([mandate])
         if not self._episodes.is_of_this_life(name):
             (earlier,) = await self._episodes.reports([name])
@@ -288,6 +300,7 @@ class Supervisor:
 
         if not self._lockout.forget(user_id):
             return False
+        self._episodes.let_go(user_id)
         # Sealed before anything else can lock the account anew: the journal has the last word.
         released = account_released(user_id, occurred_at=self._clock.wall_us(), initiator=by)
         written = self._outbox.hand_in([self._chain.seal(released)])
@@ -314,15 +327,8 @@ class Supervisor:
     async def books(self, user_ids: Sequence[str]) -> list[AccountBook]:
         """Read the brokers' own books."""
         await self.start()
-
-        async def book(user_id: str) -> AccountBook:
-            try:
-                return await self._roster.call(user_id, lambda link, _: link.book())
-            except ActorLost:
-                await self._roster.revive(user_id)
-                return await self._roster.call(user_id, lambda link, _: link.book())
-
-        return list(await asyncio.gather(*(book(user_id) for user_id in user_ids)))
+        read = (self._roster.call_again(u, lambda link, _: link.book()) for u in user_ids)
+        return list(await asyncio.gather(*read))
 
     async def status(self) -> EngineStatus:
         """Describe the engine at this moment."""
@@ -353,13 +359,23 @@ class Supervisor:
         Episodes that wait for their market stay open on record, and locks stay locked.
         """
         await self.start()
+        self._is_stopping = True
         await self._watching.stop(list(self._roster))
         await self._episodes.quiet()
         self._lockout.stop()
+        self._episodes.suspend()
         for user_id in list(self._roster):
             await self._roster.release(user_id)
-        await self._record(EventType.ENGINE_STOPPED, "", self._chain.stream)
-        await self._outbox.drained()
+        try:
+            async with asyncio.timeout(LONGEST_FAREWELL_S):
+                await self._record(EventType.ENGINE_STOPPED, "", self._chain.stream)
+                await self._outbox.drained()
+        except TimeoutError:
+            _log.error("the audit is away: %d records are not on disk", self._outbox.unacknowledged)
+
+    def _refuse_when_stopping(self) -> None:
+        if self._is_stopping:
+            raise EngineStopping("the engine is shutting down; nothing was accepted")
 
     def _episode_ended(self, episode: Episode) -> None:
         if self._lockout.locked_by(episode.mandate.user_id) is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
 
 from actors.episode import Episode
 from actors.episodes import Episodes
-from actors.links import ActorLost
+from actors.links import ActorLost, Stage
 from actors.mandated import makes_flat
 from actors.messages import EpisodeState
 from actors.outbox import AuditOutbox
@@ -49,13 +49,14 @@ class Watching:
     """One task per watched account."""
 
     def __init__(
-        self, roster: Roster, episodes: Episodes, outbox: AuditOutbox, clock: Clock
+        self, roster: Roster, episodes: Episodes, outbox: AuditOutbox, clock: Clock, stage: Stage
     ) -> None:
         """Start watching nothing."""
         self._roster = roster
         self._episodes = episodes
         self._outbox = outbox
         self._clock = clock
+        self._stage = stage
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stops: dict[str, asyncio.Event] = {}
         self._states: dict[str, WatchState] = {}
@@ -81,12 +82,21 @@ class Watching:
         """Watch these accounts; harmless for those that are watched."""
         for user_id in user_ids:
             self._roster[user_id]
+        self._want(self._wanted.union(user_ids))
         for user_id in user_ids:
-            self._wanted.add(user_id)
             if user_id not in self._tasks:
                 self._states[user_id] = WatchState.WATCHING
                 stop = self._stops[user_id] = asyncio.Event()
                 self._tasks[user_id] = asyncio.create_task(self._watch(user_id, stop))
+
+    def resume(self, is_locked: Callable[[str], bool]) -> None:
+        """Go on watching what an earlier life of the supervisor was told to watch."""
+        self._wanted = {u for u in self._stage.saved_watched() if u in self._roster}
+        self.start([u for u in sorted(self._wanted) if not is_locked(u)])
+
+    def _want(self, user_ids: Set[str]) -> None:
+        self._wanted = set(user_ids)
+        self._stage.save_watched(sorted(self._wanted))
 
     async def stop(self, user_ids: Sequence[str]) -> None:
         """Stop watching these accounts; a liquidation that has begun goes on to its end.
@@ -94,7 +104,7 @@ class Watching:
         A slice of watching that is under way is waited for: its reply carries records, and a
         trigger perhaps, that must not be lost.
         """
-        self._wanted.difference_update(user_ids)
+        self._want(self._wanted.difference(user_ids))
         tasks = [self._tasks[u] for u in user_ids if u in self._tasks]
         for user_id in user_ids:
             if user_id in self._stops:
@@ -130,6 +140,7 @@ class Watching:
             raise
         except Exception as error:  # noqa: BLE001  # guards that stop looking must say so
             _log.exception("watching %s failed", user_id)
+            self._outbox.alarm(f"nobody watches account {user_id} any more: {error}")
             self._states[user_id] = WatchState.FAILED
             self._blind[user_id] = f"{type(error).__name__}: {error}"
         finally:

@@ -17,7 +17,7 @@ from engine.brokers.port import Broker, Deal, Position
 from engine.clock import Clock, to_datetime
 from engine.collecting import CloseLedger, Collector, NoLedger
 from engine.concluding import refused
-from engine.errors import BrokerError, IdempotencyConflict, MarketClosed
+from engine.errors import BrokerError, MarketClosed
 from engine.finding import Finder, Found
 from engine.idempotency import IdempotencyMap
 from engine.lease import LeaseLost, NoLease, Permit
@@ -182,11 +182,11 @@ class AccountCloser:
                 begun[number] = waiting
             except OlderFirst as order:
                 queue.put_back(number, request, order.oldest_first)
-            except (IdempotencyConflict, ValueError) as error:
-                begun[number] = refused(request, str(error), to_datetime(self._clock.wall_us()))
             except LeaseLost:
                 await self._collect_deferred()
                 raise
+            except Exception as error:  # noqa: BLE001  # one position's failure stops no other
+                begun[number] = refused(request, str(error), to_datetime(self._clock.wall_us()))
         await self._collect_deferred()
         ended = [begun[number] for number in sorted(begun)]
         return [await end if isinstance(end, asyncio.Future) else end for end in ended]
@@ -318,7 +318,7 @@ class AccountCloser:
         except asyncio.CancelledError:
             self.memory.abandon(close.request)
             raise
-        except (LeaseLost, MarketClosed, OlderFirst) as error:
+        except Exception as error:  # nobody is to wait for this answer for ever
             self.memory.fail(close.request, error)
             raise
         return future

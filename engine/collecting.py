@@ -115,7 +115,11 @@ class Collector:
         """Make the results that were put off; call it when no order is waiting to go out."""
         while self._deferred:
             # Kept until its result is made or being made: a cancelled caller loses nothing.
-            await self._collect(self._deferred[0])
+            close = self._deferred[0]
+            try:
+                await self._collect(close)
+            except Exception as error:  # noqa: BLE001  # told to who waits for it; others go on
+                self._memory.fail(close.request, error)
             self._deferred.popleft()
 
     async def _collect(self, close: UnfinishedClose) -> None:

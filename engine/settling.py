@@ -84,7 +84,10 @@ def _agreed(
     ours = _ours(close, before)
     if ours > VOLUME_DUST:
         left = 0.0 if now is None or now.side is not sent_for.side else now.volume
-        if left <= sent_for.volume - ours + VOLUME_DUST:
+        # Of a request that was filled in part so far, the rest may still be: until the window ends.
+        is_whole = ours >= close.attempts[-1].volume_asked - VOLUME_DUST
+        is_over = is_whole or (now is None and not close.nets)
+        if is_over and left <= sent_for.volume - ours + VOLUME_DUST:
             return Settlement(Fate.EXECUTED, ours)
         return None
     if now is None and close.book.is_fully_closed and not close.nets:

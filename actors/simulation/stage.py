@@ -39,6 +39,7 @@ class Hosting(Protocol):
     network: Network
     board: EpisodeBoard
     specs: dict[str, object]
+    watched: list[str]
 
     def account(self, user_id: str) -> Target | None:
         """Return the present life of an account's actor."""
@@ -214,6 +215,15 @@ class NetworkStage:
             self._hosting.specs.pop(user_id, None)
         else:
             self._hosting.specs[user_id] = spec
+
+    def save_watched(self, user_ids: Sequence[str]) -> None:
+        """Remember which accounts' guards are to watch."""
+        if self._caller.is_alive:
+            self._hosting.watched = list(user_ids)
+
+    def saved_watched(self) -> Sequence[str]:
+        """Return the accounts whose guards are to watch."""
+        return self._hosting.watched
 
     def saved_specs(self) -> Mapping[str, object]:
         """Return the accounts that were remembered."""

@@ -65,6 +65,7 @@ class World:
         self.disk = Disk(self.config.journal_path, MemoryStore())
         self.network = Network(Random(f"network/{seed}"), plan.storms, happened=self._message_fault)
         self.specs: dict[str, object] = {}
+        self.watched: list[str] = []
         self.processes: dict[str, Process] = {}
         self.clocks: dict[str, ProcessClock] = {}
         self.random = Random(f"world/{seed}")

@@ -23,7 +23,7 @@ from engine.brokers.port import (
     SessionTimes,
     SymbolSpec,
 )
-from engine.errors import BrokerUnavailable
+from engine.errors import BrokerError, BrokerUnavailable
 from engine.outcomes import Verdict
 
 _T = TypeVar("_T")
@@ -91,6 +91,10 @@ class DeadlineBroker:
             return await within(self._read_s, reading)
         except TimeoutError as error:
             raise BrokerUnavailable(f"{call} gave no answer within {self._read_s} s") from error
+        except BrokerError:
+            raise
+        except Exception as error:  # a broker's bug is a read without an answer, like any other
+            raise BrokerUnavailable(f"{call} raised {type(error).__name__}: {error}") from error
 
     async def connect(self) -> AccountState:
         """Connect, within the send deadline (a login takes its time)."""

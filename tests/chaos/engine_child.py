@@ -39,13 +39,14 @@ def main(plan: Mapping[str, Any]) -> None:
 
 
 def _count_repetitions() -> None:
-    decide = actors.handle.is_worth_repeating
+    handle: Any = actors.handle
+    decide = handle.is_worth_repeating
 
     def counted(call: Call[Any], error: Exception, lost_for_s: float) -> bool:
         _REPEATED[0] += 1
-        return decide(call, error, lost_for_s)
+        return bool(decide(call, error, lost_for_s))
 
-    actors.handle.is_worth_repeating = counted
+    handle.is_worth_repeating = counted
 
 
 def _add(engine: RiskEngine, spec: AccountSpec) -> None:

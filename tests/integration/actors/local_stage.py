@@ -218,6 +218,7 @@ class LocalStage:
         """Processes that are proven dead."""
         self._left: list[LocalAccount] = []
         self._specs: dict[str, object] = {}
+        self._watched: list[str] = []
 
     def broker(self, user_id: str) -> ScriptedBroker:
         return self.brokers.setdefault(user_id, ScriptedBroker())
@@ -261,6 +262,12 @@ class LocalStage:
             self._specs.pop(user_id, None)
         else:
             self._specs[user_id] = spec
+
+    def save_watched(self, user_ids: Sequence[str]) -> None:
+        self._watched = list(user_ids)
+
+    def saved_watched(self) -> Sequence[str]:
+        return self._watched
 
     def saved_specs(self) -> Mapping[str, object]:
         return dict(self._specs)

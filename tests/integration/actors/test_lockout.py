@@ -198,3 +198,24 @@ async def test_a_release_outlives_the_supervisor(local: Local) -> None:
     assert await locked_by(local, "ann") is None
     assert not await supervisor.release("ann", "pat")
     assert len(await records(local, EventType.ACCOUNT_RELEASED)) == 1
+
+
+async def test_what_is_opened_after_a_release_stays_although_an_episode_waited(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.3)
+    local.another_life(session_probe_s=0.05, sweep_first_s=5.0)
+    await local.add("ann", positions=1)
+    broker = local.stage.broker("ann")
+    broker.script += [say(Verdict.MARKET_CLOSED, 10018, "closed")]
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    waiting = local.supervisor._episodes._episodes["t"]
+    async with asyncio.timeout(10):
+        while waiting.state is not EpisodeState.WAITING:  # noqa: ASYNC110  # a thread brings it
+            await asyncio.sleep(0.005)
+        assert await local.supervisor.release("ann", "pat")
+        broker.add(77)
+        (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.RESIDUAL
+    assert "released" in (report.error or "")
+    assert set(broker.open) == {1, 77}

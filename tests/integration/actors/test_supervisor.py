@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from actors.messages import EpisodeReport, EpisodeState, Term, WatchReply
+from actors.refusing import EngineStopping
 from actors.supervisor import Supervisor
 from audit.chain import SealedRecord
 from audit.closes import result_of
@@ -19,7 +20,14 @@ from audit.receipts import AppendReceipt
 from audit.records import AuditRecord, EventType
 from engine.errors import IdempotencyConflict, UnknownAccount
 from engine.mandates import DirectClose
-from engine.models import BulkCloseResult, CloseResult, GuardTrigger, GuardType, PositionRef
+from engine.models import (
+    BulkCloseResult,
+    CloseResult,
+    GuardTrigger,
+    GuardType,
+    PositionRef,
+    Severity,
+)
 from engine.outcomes import Outcome, Verdict
 from tests.integration.actors.conftest import Local
 from tests.scripted_broker import ScriptedBroker, fill, say
@@ -314,3 +322,33 @@ async def test_to_stop_watching_loses_neither_records_nor_a_trigger(local: Local
     assert len(await records(local, EventType.GUARD_ALERT)) == 1
     audit = local.stage.local_audit
     assert await audit.run(audit.actor.verify) is None
+
+
+async def test_guards_watch_on_in_the_supervisors_next_life(local: Local) -> None:
+    await local.add("ann", "bob")
+    await local.supervisor.watch(["ann"])
+    await kill_all_tasks()
+    states = {a.user_id: a.state for a in (await local.another_life().status()).accounts}
+    assert states == {"ann": "watching", "bob": "idle"}
+    await local.supervisor.unwatch(None)
+    states = {a.user_id: a.state for a in (await local.another_life().status()).accounts}
+    assert states == {"ann": "idle", "bob": "idle"}
+
+
+async def test_a_trigger_during_shutdown_is_refused_and_waiting_episodes_stay_open(
+    local: Local,
+) -> None:
+    await local.add("ann")
+    local.stage.broker("ann").script += [say(Verdict.MARKET_CLOSED, 10018, "closed")]
+    mandate = trigger("ann", trigger_id="t", severity=Severity.WARNING)
+    await local.supervisor.submit([mandate])
+    waiting = local.supervisor._episodes._episodes["t"]
+    async with asyncio.timeout(10):
+        while waiting.state is not EpisodeState.WAITING:  # noqa: ASYNC110  # a thread brings it
+            await asyncio.sleep(0.005)
+        await local.supervisor.shutdown()
+    with pytest.raises(EngineStopping):
+        await local.supervisor.submit([trigger("ann")])
+    audit = local.stage.local_audit
+    (still_open,) = await audit.run(audit.actor.open_episodes)
+    assert still_open.trigger_id == "t"

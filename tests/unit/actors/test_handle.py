@@ -9,8 +9,8 @@ import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, RayActorError, RayTaskError
 
 from actors.calls import Call
-from actors.handle import REPEAT_FOR_S, is_worth_repeating, loss_of
 from actors.links import ActorLost
+from actors.repeating import REPEAT_FOR_S, is_worth_repeating, loss_of, lost_since_then
 from engine.errors import IdempotencyConflict
 
 
@@ -52,3 +52,9 @@ def test_a_lost_actor_is_told_from_what_an_actor_raised() -> None:
     assert loss_of(raised(needed)) is needed
     with pytest.raises(IdempotencyConflict, match="used"):
         loss_of(raised(IdempotencyConflict("used")))
+
+
+def test_a_long_peace_between_two_losses_begins_the_time_anew() -> None:
+    assert lost_since_then(None, made=0.0, now=5.0) == 5.0
+    assert lost_since_then(5.0, made=5.2, now=5.4) == 5.0
+    assert lost_since_then(5.0, made=6.0, now=106.0) == 106.0

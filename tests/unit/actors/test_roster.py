@@ -163,11 +163,11 @@ async def test_a_successor_is_told_how_long_the_life_before_may_hold_its_lease(
     actor.sign = None
     bench.roster["ann"].is_lost = True
     await bench.roster.revive("ann")
-    assert actor.activations[-1].lease_left_s == LEASE_S - 8.0
+    assert actor.activations[-1].earlier_lives[-1][1] == LEASE_S - 8.0
     bench.virtual.seconds = 200.0
     bench.roster["ann"].is_lost, actor.sign = True, None
     await bench.roster.revive("ann")
-    assert actor.activations[-1].lease_left_s == 0.0
+    assert actor.activations[-1].earlier_lives[-1][1] == 0.0
 
 
 async def test_an_answered_call_prolongs_the_lease_as_a_renewal_does(bench: Bench) -> None:
@@ -190,12 +190,12 @@ async def test_what_a_supervisor_before_granted_is_bounded_and_not_known(bench: 
     bench.remember("ann")
     bench.virtual.seconds = 1_005.0
     await bench.roster.revive("ann")
-    assert bench.stage.actors["ann"].activations[-1].lease_left_s == LEASE_S - 5.0
+    assert bench.stage.actors["ann"].activations[-1].earlier_lives[-1][1] == LEASE_S - 5.0
 
 
 async def test_an_account_of_an_engine_before_may_hold_a_lease(bench: Bench) -> None:
     await bench.arm("ann")
-    assert bench.stage.actors["ann"].activations[0].lease_left_s == LEASE_S
+    assert bench.stage.actors["ann"].activations[0].earlier_lives[-1][1] == LEASE_S
 
 
 async def test_an_account_cannot_be_added_twice_and_what_failed_is_not_added(bench: Bench) -> None:
@@ -342,3 +342,15 @@ def test_specs_are_remembered_in_order(bench: Bench) -> None:
     assert list(bench.roster) == ["bob", "ann"]
     assert (bench.roster["ann"].incarnation, bench.roster["bob"].incarnation) == (3, 0)
     assert bench.roster["ann"].is_lost
+
+
+async def test_a_lease_of_the_life_before_last_is_still_told(bench: Bench) -> None:
+    await bench.arm("ann")
+    actor, entry = bench.stage.actors["ann"], bench.roster["ann"]
+    for number in (1, 2):
+        actor.sign, entry.is_lost, entry.process = None, True, f"process-{number}"
+        bench.virtual.seconds += 1.0
+        await bench.roster.revive("ann")
+    lives = actor.activations[-1].earlier_lives
+    assert [process for process, _ in lives] == ["process-1", "process-2"]
+    assert lives[0][1] > 0
