@@ -234,8 +234,10 @@ class AccountLife:
             lag_s = self._activation.policy.deal_lag_s
             left, trouble = await still_open(mandate, self._broker, self._patience, lag_s)
         waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
+        # What waits is told as failed, with the reason: it is, if nobody comes again.
+        told = done.with_waiting(self._clock)
         reply = self._reply(
-            done.results,
+            told,
             closed=done.results.successful_closes,
             failed=done.results.failed_closes,
             unknown=sum(r.outcome is Outcome.UNKNOWN for r in done.results.results),
@@ -243,8 +245,8 @@ class AccountLife:
             opens_in_s=min(waits) if waits else None,
             still_open=left,
             error=trouble,
-            closes=tuple(result.close_id for result in done.results.results),
-            refused=refusals_in(done.results),
+            closes=tuple(result.close_id for result in told.results),
+            refused=refusals_in(told),
         )
         if done.waiting:
             self._postponed[name] = [PositionRef(w.position_id, w.ticket) for w in done.waiting]

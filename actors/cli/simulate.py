@@ -19,7 +19,7 @@ from actors.simulation.campaign import Campaign, Stopwatch, run_seeds
 from actors.simulation.run import run_seed
 from actors.simulation.told import lines_of
 
-GOOD, BAD, USAGE = 0, 1, 2
+GOOD, BAD, USAGE, INTERRUPTED = 0, 1, 2, 130
 SHOWN = 5
 """Failing seeds that are told in full; the others are in the JSON."""
 
@@ -46,8 +46,8 @@ def simulate(
     One seed is one scenario: accounts, what clients do, and which faults strike when. The same
     seed gives the same history, byte for byte.
 
-    Exit status: 0 no promise was broken; 1 one was; 2 the options are wrong. After Ctrl-C it is
-    that of the seeds done so far.
+    Exit status: 0 no promise was broken; 1 one was; 2 the options are wrong; 130 it was
+    interrupted with Ctrl-C: the seeds done so far are reported all the same.
     """
     console, errors = Console(), Console(stderr=True)
     for name, value in (
@@ -72,12 +72,19 @@ def simulate(
             _run_one(errors, campaign, seed, history, events)
     campaign.took_s = watch.seconds()
     if interruption.was_asked:
-        errors.print(f"Interrupted after {campaign.seeds} seeds.", style="yellow")
+        errors.print(f"Interrupted after {counted(campaign.seeds, 'seed')}.", style="yellow")
     if as_json:
-        print(json.dumps(campaign.data()))
+        print(json.dumps({**campaign.data(), "interrupted": interruption.was_asked}))
     else:
         _print(console, campaign)
+    if interruption.was_asked:
+        raise typer.Exit(INTERRUPTED)
     raise typer.Exit(BAD if campaign.violations else GOOD)
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number with what it counts: ``1 seed``, ``2,000 seeds``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 class _Interruption:
@@ -179,12 +186,12 @@ def _print(console: Console, campaign: Campaign) -> None:
         rest = ", ".join(str(failed.seed) for failed in campaign.failed[SHOWN:])
         console.print(f"\nMore failing seeds: {rest}", style="red", markup=False)
     console.print(
-        f"{campaign.seeds:,} seeds, {campaign.virtual_s / 3600:,.1f} simulated hours, "
+        f"{counted(campaign.seeds, 'seed')}, {campaign.virtual_s / 3600:,.1f} simulated hours, "
         f"{campaign.seeds_per_s:,.1f} seeds per second"
     )
     if campaign.violations:
-        console.print(f"{campaign.violations:,} violations.", style="bold red")
+        console.print(f"{counted(campaign.violations, 'violation')}.", style="bold red")
         for promise, count in sorted(campaign.by_promise.items()):
-            console.print(f"  {promise}: {count:,} seeds", style="red", markup=False)
+            console.print(f"  {promise}: {counted(count, 'seed')}", style="red", markup=False)
     else:
         console.print("No promise was broken.", style="green")

@@ -40,6 +40,9 @@ class CallSeen:
     """State of the episode that it is told."""
     error: str = ""
     ticket: int | None = None
+    is_untroubled: bool = False
+    """Whether no fault touched its account or the whole engine while it lasted, nor shortly
+    before; a disk may have been ill."""
 
 
 @dataclass(slots=True)
@@ -81,6 +84,8 @@ class AccountSeen:
     user_id: str
     is_hedging: bool
     may_be_sent_to: bool
+    is_fifo: bool = False
+    """Whether its broker wants the oldest position of a symbol closed first."""
     deals: list[DealSeen] = field(default_factory=list)
     closes: list[CloseSeen] = field(default_factory=list)
     open_positions: list[OpenSeen] = field(default_factory=list)

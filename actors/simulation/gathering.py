@@ -14,6 +14,7 @@ from actors.simulation.network import NobodyAnswered
 from actors.simulation.plan import FAULTS_END_S
 from actors.simulation.portfolio import PASSWORD, PlannedAccount
 from actors.simulation.promptness import first_orders
+from actors.simulation.untroubled import Troubles
 from actors.simulation.world import World
 from audit.records import record_of
 from audit.rows import EVENT_ID
@@ -50,7 +51,12 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
     run.was_journal_away = any(
         event.kind == "disk" and event.facts["what"] in journal for event in world.history
     )
-    run.first_orders = list(first_orders(run, world.history))
+    troubles = Troubles(world.history)
+    run.first_orders = list(first_orders(run, world.history, troubles))
+    for call in run.calls:
+        call.is_untroubled = call.ended_us is not None and not troubles.touched(
+            call.user_id, call.begun_us, call.ended_us
+        )
     _look_at_audit(world, run, stored)
     return run
 
@@ -133,8 +139,7 @@ def _look_at_audit(world: World, run: Run, stored: bool) -> None:
 def account_seen(
     world: World, clients: Clients, planned: PlannedAccount, locked_by: str | None
 ) -> AccountSeen:
-    """Write down an account's book and requests as they stand."""
-    """Write down how one account stands at this moment."""
+    """Write down an account's book and requests as they stand at this moment."""
     venue = world.venues[planned.user_id]
     venue.catch_up()
     opened_us: dict[int, int] = {}
@@ -146,6 +151,7 @@ def account_seen(
         user_id=user_id,
         is_hedging=planned.is_hedging,
         may_be_sent_to=planned.may_be_sent_to,
+        is_fifo=planned.is_fifo,
         deals=[
             DealSeen(
                 user_id=user_id,

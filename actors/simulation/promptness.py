@@ -5,37 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
-from actors.simulation.facts import CallSeen, FirstOrder, Run
-from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.facts import AccountSeen, CallSeen, FirstOrder, Run
 from actors.simulation.history import Event, History
+from actors.simulation.untroubled import Troubles
+from actors.simulation.venue import CloseSeen
 from audit.records import EventType
 from engine.identity import close_tag
 
-_OF_THE_DISK = frozenset(
-    {
-        Disturbance.JOURNAL_SLOW.value,
-        Disturbance.JOURNAL_FULL.value,
-        Disturbance.STORE_SLOW.value,
-        Disturbance.STORE_AWAY.value,
-        Disturbance.STORE_FULL.value,
-    }
-)
 _FINAL = ("flat", "residual")
 
 
-def first_orders(run: Run, history: History) -> Iterator[FirstOrder]:
-    """Measure the first order of every trigger whose account nothing has troubled so far."""
+def first_orders(run: Run, history: History, troubles: Troubles) -> Iterator[FirstOrder]:
+    """Measure the first order of every trigger that nothing troubled until then."""
     tags = _tags(run)
     for call in run.calls:
         if call.kind != "trigger" or call.repeats is not None or call.contradicts is not None:
             continue
         account = run.account(call.user_id)
-        sent = [c.sent_us for c in account.closes if c.tag in tags.get(call.episode, ())]
+        sent = [c for c in account.closes if c.tag in tags.get(call.episode, ())]
         if not sent:
             continue
-        sent_us = min(sent)
+        first = min(sent, key=lambda close: close.sent_us)
+        sent_us = first.sent_us
+        if troubles.touched(call.user_id, call.begun_us, sent_us):
+            continue
         before = [event for event in history if event.at_us <= sent_us]
-        if _is_troubled(before, call.user_id) or _is_busy(before, call):
+        if _is_busy(before, call) or _takes_over(account, first):
             continue
         yield FirstOrder(
             call.user_id, call.episode, call.begun_us, sent_us, _was_disk_ill(before, call.begun_us)
@@ -51,14 +46,15 @@ def _tags(run: Run) -> dict[str, set[str]]:
     return tags
 
 
-def _is_troubled(before: list[Event], user_id: str) -> bool:
-    """Whether a fault has touched the account, or the whole engine, and not only its disk."""
-    return any(
-        event.kind == "fault"
-        and event.user_id in ("", user_id)
-        and event.facts["what"] not in _OF_THE_DISK
-        for event in before
-    )
+def _takes_over(account: AccountSeen, first: CloseSeen) -> bool:
+    """Whether this is the first order of a life that replaced another.
+
+    Before it the life waits until nothing of its predecessor's can act any more, and that may
+    begin only when it is first asked for something.
+    """
+    is_first_life = first.process.endswith("/1")
+    has_sent = any(c.process == first.process and c.sent_us < first.sent_us for c in account.closes)
+    return not is_first_life and not has_sent
 
 
 def _is_busy(before: list[Event], call: CallSeen) -> bool:

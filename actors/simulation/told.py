@@ -180,6 +180,7 @@ def _requests(account: AccountSeen) -> Iterator[VenueRequest]:
             executed_volume=round(close.executed_volume, 8),
             conclusive=close.is_conclusive,
             sent_us=close.sent_us,
+            read_us=close.read_at_us,
         )
 
 

@@ -91,6 +91,9 @@ class VenueRequest:
     """When it left the sender, if known: the settle window runs from then, else from arrival."""
     identifier: int | None = None
     """The position it was for, if not the one with the ticket's number."""
+    read_us: int | None = None
+    """When the venue gave its sender the lots it is for; ``None``: not known, so it is taken to
+    have been shortly before it left."""
 
     @property
     def left_us(self) -> int:

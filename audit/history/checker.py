@@ -16,6 +16,7 @@ from audit.history.history import History
 from audit.history.serial import check_fresh, check_serial
 from audit.history.stories import Account, accounts_of
 from audit.history.story import Story
+from audit.history.surplus import Unforeseen
 from audit.history.verdict import Kind, Verdict, Violation
 
 
@@ -48,11 +49,13 @@ def _check_account(account: Account, history: History, most_states: int) -> Iter
     header = history.header
     yield from check_account(account, header.requests)
     yield from check_serial(account, header.settle_window_us)
+    unforeseen = Unforeseen(account, header.settle_window_us, header.clock_tolerance_us)
+    excused = unforeseen.excused()
     for story in account.stories.values():
         found = [
-            *check_position(account, story, header.settle_window_us),
+            *check_position(account, story, excused),
             *check_answers(account, story, header.records),
-            *check_fresh(account, story),
+            *check_fresh(account, story, unforeseen),
         ]
         yield from found or _search(account, story, header.clock_tolerance_us, most_states)
     yield from _unlisted(account)

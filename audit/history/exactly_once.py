@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
-from audit.history.book import VenueDeal
 from audit.history.stories import Account
 from audit.history.story import DUST, Ask, Close, Story
+from audit.history.surplus import Surplus, surpluses
 from audit.history.verdict import Kind, Violation
 
 
 def check_position(
-    account: Account, story: Story, settle_window_us: int | None
+    account: Account, story: Story, excused: Set[int] = frozenset()
 ) -> Iterator[Violation]:
-    """Hold one position's closes against its deals."""
-    yield from _too_much_left(account, story, settle_window_us)
+    """Hold one position's closes against its deals.
+
+    Args:
+        account: the position's.
+        story: the position.
+        excused: tickets of deals whose surplus no client can exclude, as
+            :meth:`audit.history.surplus.Unforeseen.excused` finds them.
+    """
+    for surplus in surpluses(account, story):
+        if surplus.deal.ticket not in excused:
+            yield _too_much_left(story, surplus)
     yield from _ended_twice(story)
     for close in story.closes.values():
         yield from _more_than_asked(story, close)
@@ -24,58 +33,13 @@ def check_position(
             yield from _promised(story, close, ask)
 
 
-def _too_much_left(
-    account: Account, story: Story, settle_window_us: int | None
-) -> Iterator[Violation]:
-    """Find deals that took more than was open, and closes that opened something."""
-    before = 0.0
-    for deal, after in zip(story.deals, story.open_after(), strict=True):
-        is_ours = deal.comment in account.tags
-        surplus, what = 0.0, ""
-        if is_ours and deal.entry == "in":
-            surplus, what = deal.volume, "opened"
-        elif deal.entry != "in" and before * after <= 0:
-            surplus, what = abs(after), f"found only {abs(before):g} lots open, and reversed"
-        if story.nets and (
-            not is_ours or _is_excused(account, story, deal, surplus, settle_window_us)
-        ):
-            surplus = 0.0  # other people may turn a net position around
-        if surplus > DUST:
-            yield _wrong(
-                Kind.DOUBLE_CLOSE,
-                story,
-                f"{story.where}: deal {deal.ticket} ({deal.comment or deal.who}) of "
-                f"{deal.volume:g} lots {what} {surplus:g} lots",
-            )
-        before = after
-
-
-def _is_excused(
-    account: Account,
-    story: Story,
-    deal: VenueDeal,
-    surplus: float,
-    settle_window_us: int | None,
-) -> bool:
-    """Whether a reversal on a netting account is one that no client can exclude.
-
-    Before it, others took as many lots from the symbol, perhaps between our read and our order;
-    or a request of ours was executed after its settle window.
-    """
-    by_others = sum(
-        exit_.volume
-        for other in account.stories.values()
-        if other.position and story.position and other.position.symbol == story.position.symbol
-        for exit_ in other.exits_of_others(account.tags)
-        if exit_.time_us <= deal.time_us
-    )
-    if by_others >= surplus - DUST:
-        return True
-    return settle_window_us is not None and any(
-        request.executed_us - request.left_us > settle_window_us
-        for request in account.requests
-        if request.executed_us is not None
-        and (deal.executed_us is None or request.executed_us <= deal.executed_us)
+def _too_much_left(story: Story, surplus: Surplus) -> Violation:
+    deal = surplus.deal
+    return _wrong(
+        Kind.DOUBLE_CLOSE,
+        story,
+        f"{story.where}: deal {deal.ticket} ({deal.comment or deal.who}) of "
+        f"{deal.volume:g} lots {surplus.what} {surplus.lots:g} lots",
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from audit.history.book import VenueRequest
 from audit.history.stories import Account
 from audit.history.story import DUST, Story
+from audit.history.surplus import Unforeseen
 from audit.history.verdict import Kind, Violation
 
 
@@ -46,13 +47,13 @@ def check_serial(account: Account, settle_window_us: int | None) -> Iterator[Vio
                 acting, acting_until = request, until
 
 
-def check_fresh(account: Account, story: Story) -> Iterator[Violation]:
-    """Find requests for lots that our own earlier closes had taken already.
+def check_fresh(account: Account, story: Story, unforeseen: Unforeseen) -> Iterator[Violation]:
+    """Find requests for lots that had left the position before they were sent.
 
-    An exit of someone else's may come between the read and the order, and no client can prevent
-    that; so a position that others took from is not judged, nor one whose deals have no times.
+    An exit that the sender cannot have known of, between its read and the request's arrival, is
+    no fault of it. A position is not judged if the times of its deals are not known.
     """
-    if story.exits_of_others(account.tags) or any(d.executed_us is None for d in story.deals):
+    if any(deal.executed_us is None for deal in story.deals):
         return
     for request in account.requests:
         if not _is_for(request, story):
@@ -64,14 +65,14 @@ def check_fresh(account: Account, story: Story) -> Iterator[Violation]:
             if deal.executed_us is not None
             and deal.executed_us < request.arrived_us + (deal.entry == "in")
         )
-        if request.volume > abs(lots) + DUST:
+        if request.volume > abs(lots) + unforeseen.lots_before(story, request) + DUST:
             yield _violation(
                 account,
                 Kind.STALE_REQUEST,
                 request,
                 f"{_said(request)} arrived at {request.arrived_us} µs and asked for "
-                f"{request.volume:g} lots, but only {abs(lots):g} were open, and nobody else "
-                f"had taken from {story.where}",
+                f"{request.volume:g} lots, but only {abs(lots):g} were open, and too few had left "
+                f"{story.where} unforeseen since it was read",
             )
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from tests.cluster.waiting import wait_until
 
+_TRACKER = "multiprocessing.resource_tracker"
+"""Python's own companion of process pools; it lives as long as the interpreter that used one."""
+
 
 def _table() -> dict[int, tuple[int, str, str]]:
     """Map every process that is not yet a zombie to its parent, its start and its command."""
@@ -37,7 +40,7 @@ def descendants(pid: int) -> dict[int, str]:
     while waiting:
         child = waiting.pop()
         _, started, command = table[child]
-        if not command.startswith("ps -A"):
+        if not command.startswith("ps -A") and _TRACKER not in command:
             found[child] = started
             waiting.extend(children[child])
     return found

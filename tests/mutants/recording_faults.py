@@ -67,8 +67,8 @@ RECORDING_FAULTS = (
         (
             Edit(
                 "actors/episodes.py",
-                "            refuse_conflict(known.mandate, mandate)\n            return True\n",
-                "            refuse_conflict(known.mandate, mandate)\n            return False\n",
+                "        return known is not None\n",
+                "        return False\n",
             ),
         ),
     ),
@@ -96,6 +96,32 @@ RECORDING_FAULTS = (
                 "actors/episode.py",
                 "        return reply.still_open or reply.failed or reply.waiting\n",
                 "        return 0\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "direct-close-fails-at-once",
+        "an episode of a direct close ends before anything is tried",
+        (
+            Edit(
+                "actors/episodes.py",
+                "            await self._close_until_final(episode)\n",
+                "            if isinstance(episode.mandate, DirectClose):\n"
+                '                raise RuntimeError("given up")\n'
+                "            await self._close_until_final(episode)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "warning-fails-at-once",
+        "an episode of a warning trigger ends before anything is tried",
+        (
+            Edit(
+                "actors/episodes.py",
+                "            await self._close_until_final(episode)\n",
+                '            if getattr(episode.mandate, "severity", None) == "warning":\n'
+                '                raise RuntimeError("given up")\n'
+                "            await self._close_until_final(episode)\n",
             ),
         ),
     ),

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from actors.cli import simulate as command
 from actors.cli.main import app
+from actors.simulation.campaign import Campaign
+from actors.simulation.run import SeedOutcome
 
 
 def simulate(*options: str) -> tuple[int, str, str]:
@@ -21,6 +25,7 @@ def test_json_is_one_object_with_the_figures_and_the_table() -> None:
     assert report["simulated_hours"] > 0
     assert report["seeds_per_s"] > 0
     assert code == (1 if report["violations"] else 0)
+    assert report["interrupted"] is False
     assert set(report["table"]["kill engine"]) == {
         "accepted",
         "closing",
@@ -34,7 +39,7 @@ def test_the_table_fits_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     _, out, _ = simulate("--seeds", "1", "--accounts", "1")
     assert "kill supervisor" in out
-    assert "1 seeds" in out
+    assert "1 seed," in out
     assert max(len(line) for line in out.splitlines()) <= 80
 
 
@@ -58,3 +63,26 @@ def test_history_and_events_are_written_and_the_checker_reads_the_history(tmp_pa
     assert judged.exit_code == code == 0
     kinds = {json.loads(line)["kind"] for line in events.read_text("utf-8").splitlines()}
     assert {"born", "call", "order", "episode", "calm"} <= kinds
+
+
+def test_ctrl_c_ends_after_the_seed_at_hand_with_130_and_a_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add = Campaign.add
+
+    def add_and_interrupt(campaign: Campaign, outcome: SeedOutcome) -> None:
+        add(campaign, outcome)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Campaign, "add", add_and_interrupt)
+    code, out, err = simulate("--seeds", "3", "--accounts", "1", "--json")
+    report = json.loads(out)
+    assert (code, report["interrupted"], report["seeds"]) == (130, True, 1)
+    assert "Interrupted after 1 seed." in err
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 seeds"), (1, "1 seed"), (2_000, "2,000 seeds")]
+)
+def test_one_is_singular(number: int, text: str) -> None:
+    assert command.counted(number, "seed") == text

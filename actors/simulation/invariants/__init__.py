@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from actors.simulation.facts import Run
+from actors.simulation.invariants.effective import closes_what_it_can
 from actors.simulation.invariants.exactly_once import no_double_close, read_before_sending
 from actors.simulation.invariants.explained import has_an_explanation
 from actors.simulation.invariants.flat import lock_is_remembered, locked_is_flat, pending_first
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     conflicts_raised,
     results_on_disk,
     accepted_is_finished,
+    closes_what_it_can,
     flat_means_flat,
     residual_has_reason,
     every_order_explained,

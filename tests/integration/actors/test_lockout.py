@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -218,4 +219,7 @@ async def test_what_is_opened_after_a_release_stays_although_an_episode_waited(
         (report,) = await local.supervisor.reports(["t"])
     assert report.state is EpisodeState.RESIDUAL
     assert "released" in (report.error or "")
+    (left,) = pickle.loads(report.results).results
+    assert (left.ticket, left.success) == (1, False)
+    assert "closed" in (left.error_message or "")
     assert set(broker.open) == {1, 77}

@@ -131,6 +131,32 @@ def flat_but_open() -> Run:
     return good_run(accounts=[account(open_positions=[opened()], locked_by=None)])
 
 
+def given_up_at_once() -> Run:
+    nothing = call(state="residual", results=(), is_untroubled=True)
+    return good_run(calls=[nothing], accounts=[account(deals=[deal(1, 0, 0)], closes=[])])
+
+
+def refused_at_once() -> Run:
+    refused = call(
+        1, kind="close", status="refused", state="", results=(), error="x", is_untroubled=True
+    )
+    return good_run(calls=[call(), refused])
+
+
+def failed_for_no_standing_reason() -> Run:
+    failed = result(success=False, outcome=Outcome.NOT_SENT, error_message="gave up")
+    return good_run(calls=[call(results=(failed,), state="residual", is_untroubled=True)])
+
+
+def answered_without_a_word() -> Run:
+    return good_run(calls=[call(positions=("a",), results=(), is_untroubled=True)])
+
+
+def passed_over() -> Run:
+    bulk = call(kind="bulk", state="", results=(), is_untroubled=True)
+    return good_run(calls=[bulk], accounts=[account(open_positions=[opened()], locked_by=None)])
+
+
 def failed_without_reason() -> Run:
     failed = result(success=False, outcome=Outcome.REJECTED)
     return good_run(calls=[call(results=(failed,))])
@@ -223,6 +249,11 @@ BAD: list[tuple[str, Callable[[], Run]]] = [
     ("accepted is finished", acknowledged_and_lost),
     ("accepted is finished", accepted_without_end),
     ("flat means flat", flat_but_open),
+    ("closes what it can", given_up_at_once),
+    ("closes what it can", refused_at_once),
+    ("closes what it can", failed_for_no_standing_reason),
+    ("closes what it can", answered_without_a_word),
+    ("closes what it can", passed_over),
     ("residual has reason", failed_without_reason),
     ("every order explained", order_of_nobody),
     ("never waits for bookkeeping", waited_for_the_disk),
@@ -270,3 +301,43 @@ def test_a_stop_between_read_and_order_excuses_a_turned_net_position() -> None:
     beyond = close(open_before=0.0, ours_between=0.0)
     run = good_run(accounts=[account(is_hedging=False, closes=[beyond])])
     assert "no double close" not in {v.promise for v in violations_of(run)}
+
+
+def fails(outcome: Outcome, text: str, **of_account: object) -> Run:
+    failed = result(success=False, outcome=outcome, error_message=text)
+    return good_run(
+        calls=[call(results=(failed,), state="residual", is_untroubled=True)],
+        accounts=[account(**of_account)],
+    )
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        fails(Outcome.NOT_SENT, "allow_live is false", may_be_sent_to=False),
+        fails(Outcome.REJECTED, "10045 FIFO rule", is_fifo=True),
+        fails(Outcome.NOT_FOUND, "no such position", deals=[]),
+        fails(Outcome.PARTIAL, "it grew", deals=[deal(1, 0, 0), deal(2, 0, 1_000)]),
+    ],
+)
+def test_a_standing_reason_excuses_a_failure(run: Run) -> None:
+    broken = {violation.promise for violation in violations_of(run)}
+    assert "closes what it can" not in broken
+    run.accounts = [account()]
+    broken = {violation.promise for violation in violations_of(run)}
+    assert "closes what it can" in broken
+
+
+def test_a_fault_excuses_a_failure() -> None:
+    run = given_up_at_once()
+    run.calls[0].is_untroubled = False
+    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
+
+
+def test_a_failure_of_an_earlier_call_with_the_same_key_is_its_answer() -> None:
+    failed = result(success=False, outcome=Outcome.REJECTED, error_message="refused")
+    first = call(kind="close", state="", results=(failed,))
+    second = call(1, kind="close", state="", results=(failed,), begun_us=3_000, ended_us=4_000)
+    second.is_untroubled = True
+    run = good_run(calls=[first, second])
+    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
