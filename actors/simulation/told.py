@@ -181,6 +181,7 @@ def _requests(account: AccountSeen) -> Iterator[VenueRequest]:
             conclusive=close.is_conclusive,
             sent_us=close.sent_us,
             read_us=close.read_at_us,
+            sender=close.process,
         )
 
 

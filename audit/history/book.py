@@ -94,6 +94,8 @@ class VenueRequest:
     read_us: int | None = None
     """When the venue gave its sender the lots it is for; ``None``: not known, so it is taken to
     have been shortly before it left."""
+    sender: str | None = None
+    """The process that sent it; ``None``: not known, so it may be any."""
 
     @property
     def left_us(self) -> int:

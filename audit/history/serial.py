@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audit.history.book import VenueRequest
 from audit.history.stories import Account
@@ -18,14 +18,29 @@ def check_serial(account: Account, settle_window_us: int | None) -> Iterator[Vio
     A request is in flight from its arrival until it was answered conclusively, and until it was
     executed if that came later. One whose fate nobody was told may act until the settle window
     is over, unless it is executed or its position ends before. One that was on its way for longer
-    than the window is beyond what any client can wait for: it is not compared.
+    than the window is beyond what any other client can wait for: it is compared only with those
+    of its own sender.
     """
+    overdue = [r for r in account.requests if _is_overdue(r, settle_window_us)]
+    in_time = [r for r in account.requests if not _is_overdue(r, settle_window_us)]
+    yield from _compared(account, in_time, settle_window_us)
+    for sender in sorted({r.sender for r in overdue if r.sender is not None}):
+        own = [r for r in account.requests if r.sender == sender]
+        told = set(_compared(account, [r for r in own if r not in overdue], settle_window_us))
+        yield from (v for v in _compared(account, own, settle_window_us) if v not in told)
+
+
+def _is_overdue(request: VenueRequest, settle_window_us: int | None) -> bool:
+    return settle_window_us is not None and request.arrived_us - request.left_us > settle_window_us
+
+
+def _compared(
+    account: Account, requests: Sequence[VenueRequest], settle_window_us: int | None
+) -> Iterator[Violation]:
     in_flight: VenueRequest | None = None
     acting: VenueRequest | None = None
     acting_until = -math.inf
-    for request in account.requests:
-        if settle_window_us is not None and request.arrived_us - request.left_us > settle_window_us:
-            continue
+    for request in requests:
         if in_flight is not None and request.arrived_us < _until(in_flight):
             yield _violation(
                 account,

@@ -1,8 +1,8 @@
 """Promise 1: at any time at most one close is in flight per account, and none is sent while an
 earlier one may still act.
 
-A request that a terminal held for longer than the settle window is beyond what any client can wait
-for, and stands in nobody's way.
+A request that a terminal held for longer than the settle window is beyond what another process can
+wait for, and stands in no other's way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from actors.simulation.venue import CloseSeen
 def serial(run: Run) -> Iterator[Violation]:
     """No close leaves before the account's last one was answered or could not act any more."""
     for account in run.accounts:
-        for earlier, later in pairwise(_in_time(account)):
+        for earlier, later in _pairs(account):
             until_us = _in_flight_until_us(earlier, later)
             if until_us is None or later.sent_us < until_us:
                 yield Violation(
@@ -37,9 +37,10 @@ def no_resend_while_it_may_act(run: Run) -> Iterator[Violation]:
     On a hedging account that is the same ticket, on a netting one the same symbol.
     """
     for account in run.accounts:
-        closes = _in_time(account)
-        for place, later in enumerate(closes):
-            for earlier in closes[max(0, place - 3) : place]:
+        for place, later in enumerate(account.closes):
+            for earlier in account.closes[max(0, place - 3) : place]:
+                if _is_beyond_waiting(earlier, later):
+                    continue
                 if account.is_hedging and earlier.ticket != later.ticket:
                     continue
                 if earlier.symbol != later.symbol:
@@ -56,8 +57,15 @@ def no_resend_while_it_may_act(run: Run) -> Iterator[Violation]:
                     )
 
 
-def _in_time(account: AccountSeen) -> list[CloseSeen]:
-    return [close for close in account.closes if not close.is_overdue]
+def _pairs(account: AccountSeen) -> Iterator[tuple[CloseSeen, CloseSeen]]:
+    """Return what follows on what: among all that came in time, and within each process."""
+    yield from pairwise([close for close in account.closes if not close.is_overdue])
+    for process in sorted({close.process for close in account.closes if close.is_overdue}):
+        yield from pairwise([close for close in account.closes if close.process == process])
+
+
+def _is_beyond_waiting(earlier: CloseSeen, later: CloseSeen) -> bool:
+    return (earlier.is_overdue or later.is_overdue) and earlier.process != later.process
 
 
 def _in_flight_until_us(earlier: CloseSeen, later: CloseSeen) -> int | None:

@@ -135,3 +135,15 @@ def test_what_a_terminal_held_longer_than_the_window_stands_in_nobodys_way(
     held = request(arrived_us=arrived, sent_us=100, answered_us=arrived + 50, executed_us=None)
     history = resent_at(arrived + 20, replace(held, executed_volume=0.0))
     assert kinds(history) == found
+
+
+def test_what_a_terminal_held_stands_in_its_own_senders_way() -> None:
+    arrived = 100 + WINDOW_US + 1
+    held = request(
+        arrived_us=arrived, sent_us=100, answered_us=arrived + 50, executed_us=None, sender="one"
+    )
+    history = resent_at(arrived + 20, replace(held, executed_volume=0.0))
+    (first, second) = history.requests
+    for sender, found in (("one", {"unserial_pair"}), ("two", set())):
+        again = replace(second, sender=sender)
+        assert kinds(replace(history, requests=(first, again))) == found
