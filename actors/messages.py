@@ -103,6 +103,8 @@ class CloseReply:
     """Pickled ``BulkCloseResult``; only the caller opens it."""
     records: tuple[SealedRecord, ...]
     """Records of the life that are not known to be on disk, oldest first."""
+    held_back: int = 0
+    """Records that there was no room for in this reply: they come with the next."""
     asked_at: float = 0.0
     closed: int = 0
     failed: int = 0

@@ -40,7 +40,8 @@ class RecordKeeper:
     record twice without harm, and none behind a gap.
 
     While nobody takes records, at most ``most_held`` are held. Beyond that, closes are kept as
-    one short summary for each position and key, and sealed when there is room again.
+    one short summary for each position and key, and sealed when there is room again, or when
+    their call's reply goes (up to as many again).
 
     Args:
         user_id: the account.
@@ -158,21 +159,30 @@ class RecordKeeper:
             self._inherited = [r for r in self._inherited if r.seq > inherited.get(r.stream, 0)]
         while self._held and self._held[0].seq <= seq:
             self._held.popleft()
-        while self._summaries and len(self._held) < self._most_held:
-            _, record = self._summaries.popitem(last=False)
-            self._held.append(self._stream.seal(record))
+        self._seal_summaries(self._most_held)
 
     def send(self) -> None:
         """Ship what is held, without waiting for company."""
         self._ship_what_is_held(self._clock.monotonic())
 
     def take(self) -> tuple[SealedRecord, ...]:
-        """Hand over the records that are not known to be on disk, oldest first.
+        """Return the records that are not known to be on disk, oldest first.
 
         They are held all the same, until they are acknowledged.
         """
         self._hear_of_shipment()
         return tuple(islice(chain(self._inherited, self._held), MOST_IN_ONE_GO))
+
+    def hand_over(self) -> tuple[SealedRecord, ...]:
+        """Return what :meth:`take` does, and the summaries as well: a reply is about to go."""
+        self._hear_of_shipment()
+        self._seal_summaries(min(2 * self._most_held, MOST_IN_ONE_GO - len(self._inherited)))
+        return self.take()
+
+    def _seal_summaries(self, room: int) -> None:
+        while self._summaries and len(self._held) < room:
+            _, record = self._summaries.popitem(last=False)
+            self._held.append(self._stream.seal(record))
 
     def _ship_if_due(self, now: float) -> None:
         if now - self._held_since >= self._hold_s:

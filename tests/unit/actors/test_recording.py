@@ -290,6 +290,19 @@ def test_a_full_keeper_goes_on_shipping_and_hears_that_there_is_room_again() -> 
     assert [parcel.numbers for parcel in bench.shipped[2:]] == [[3, 4]]
 
 
+def test_a_reply_takes_the_summaries_along_and_says_what_it_leaves() -> None:
+    bench = Bench(most_held=2)
+    bench.keep(4)
+    records = bench.keeper.hand_over()
+    assert numbers(records) == [1, 2, 3, 4]
+    assert verify_chain(records) is None
+    bench.keep(2)
+    assert numbers(bench.keeper.hand_over()) == [1, 2, 3, 4], "no more than twice the bound"
+    assert bench.keeper.held == 6
+    bench.keeper.acknowledged(4)
+    assert numbers(bench.keeper.hand_over()) == [5, 6]
+
+
 def a_chain_of(bench: Bench) -> list[SealedRecord]:
     """Seal what the keeper has let go of once more: the chain is a function of the records."""
     writer = ChainWriter(STREAM)
