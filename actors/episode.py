@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
+from actors.roster_entry import RosterEntry
 from audit.closes import result_of
 from audit.events import episode_finished, mandate_of
 from audit.receipts import FinishedEpisode
@@ -44,6 +45,8 @@ class Episode:
     error: str | None = None
     elder: Episode | None = None
     """The account's episode before this one, if that has not had its account's answer yet."""
+    account: RosterEntry | None = None
+    """Whose requests it is to cause now, or as soon as it has its turn."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the account has answered, or will not: the next younger one may have its turn."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,6 +55,16 @@ class Episode:
     def id(self) -> str:
         """The episode's name."""
         return episode_id_of(self.mandate)
+
+    def is_due_at(self, account: RosterEntry | None) -> None:
+        """Say at which account it will cause requests now; ``None``: at none, for a while."""
+        if self.account is not None:
+            self.account.due -= 1
+            if not self.account.due:
+                self.account.share = 0.0
+        self.account = account
+        if account is not None:
+            account.due += 1
 
     @property
     def residual(self) -> int:

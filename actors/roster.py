@@ -32,6 +32,9 @@ ARMED_AT_ONCE = 8
 STARTING_S = 30.0
 """How long an actor may at least be silent that may only be starting (0.4 to 1 s on its own)."""
 
+LEAST_OF_FAIR = 0.01
+"""Of its part of a server's budget, what an account is allowed though others hold it all yet."""
+
 LONGEST_RELEASE_S = 30.0
 """How long to wait until the last records of an account that is let go of are on disk."""
 
@@ -338,16 +341,25 @@ class Roster:
         )
 
     def _share(self, entry: RosterEntry) -> float | None:
-        """Divide a broker server's budget among its accounts that have something to do."""
+        """Divide a broker server's budget among its accounts that have something to close.
+
+        What others were allowed before there were so many is theirs until they renew their lease,
+        so a newcomer may have to begin with less than its part.
+        """
         budget = self._config.orders_per_s
         if budget is None:
             return None
-        busy = sum(
-            1
-            for other in self._entries.values()
-            if other.server == entry.server and other.calls and other is not entry
-        )
-        return budget / (1 + busy)
+        others = [
+            o
+            for o in self._entries.values()
+            if o is not entry and o.server == entry.server and o.due
+        ]
+        fair = budget / (1 + len(others))
+        if not entry.due:
+            return fair  # it closes nothing before the next call, which brings another share
+        lent = sum(other.share for other in others)
+        entry.share = max(LEAST_OF_FAIR * fair, min(fair, budget - lent))
+        return entry.share
 
     async def _attended(
         self, entry: RosterEntry, call: Awaitable[_T], at_least_s: float = 0.0

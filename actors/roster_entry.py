@@ -27,6 +27,10 @@ class RosterEntry:
     """When the actor last gave a sign, or was first called after a pause."""
     calls: int = 0
     """Calls that it has not answered."""
+    due: int = 0
+    """Episodes that cause requests now, or do as soon as it is their turn."""
+    share: float = 0.0
+    """Requests a second that it was last allowed, if its server's budget is divided."""
     server: str = ""
     process: str = ""
     earlier: list[tuple[str, float]] = field(default_factory=list)

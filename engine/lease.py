@@ -9,6 +9,7 @@ and however long messages travel, as long as both clocks run at about the same r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -67,16 +68,25 @@ class Lease:
         length_s: how long a grant lasts from the moment of asking.
         renew: asks for the next grant.
         patience_s: how long :meth:`secured` asks in vain before it gives up.
+        renewed_every_s: how often :meth:`keep` renews at least: what comes with a renewal may be
+            needed sooner than the lease itself.
     """
 
     def __init__(
-        self, clock: Clock, length_s: float, renew: Renew, *, patience_s: float = 60.0
+        self,
+        clock: Clock,
+        length_s: float,
+        renew: Renew,
+        *,
+        patience_s: float = 60.0,
+        renewed_every_s: float = math.inf,
     ) -> None:
         """Begin without a grant."""
         self._clock = clock
         self._length_s = length_s
         self._renew = renew
         self._patience_s = patience_s
+        self._kept_s = max(length_s / 2, length_s - renewed_every_s)
         self._end: float | None = None
         self._revoked: str | None = None
 
@@ -125,7 +135,7 @@ class Lease:
         """Renew in good time, for ever; run it as a task while there is work."""
         while self._revoked is None:
             left = 0.0 if self._end is None else self._end - self._clock.monotonic()
-            ahead = left - self._length_s / 2
+            ahead = left - self._kept_s
             if ahead > 0:
                 await self._clock.sleep(ahead)
             elif not await self._renewed():

@@ -294,34 +294,36 @@ async def test_an_answer_to_another_call_is_a_sign_too() -> None:
     assert bench.stage.killed == []
 
 
-async def test_a_servers_budget_is_divided_among_those_that_are_at_work() -> None:
+def shares(bench: Bench, *user_ids: str) -> list[float]:
+    """What each account may send by now, asked for in this order."""
+    terms = [bench.roster.renew(user_id, 1, 0.0) for user_id in user_ids]
+    return [term.orders_per_s or 0.0 for term in terms if term is not None]
+
+
+async def test_a_servers_budget_is_divided_among_those_that_have_something_to_close() -> None:
     bench = Bench(orders_per_s=12.0)
     bench.stage.actors["far"] = Account("far")
     bench.stage.actors["far"].server = "Server-2"
     await bench.arm("ann", "bob", "cem", "far")
     assert (await bench.term("ann")).orders_per_s == 12.0, "the others are idle"
-    done = asyncio.Event()
-    told: dict[str, float | None] = {}
+    for user_id in ("ann", "bob", "far"):
+        bench.roster[user_id].due = 1
+    assert shares(bench, "ann", "bob", "far") == [6.0, 6.0, 12.0]
+    assert bench.roster["cem"].share == 0.0, "it takes no part of what it does not use"
 
-    async def work(user_id: str) -> None:
-        async def note(term: Term) -> None:
-            told[user_id] = term.orders_per_s
-            await done.wait()
 
-        await bench.call(user_id, note)
-
-    async with asyncio.TaskGroup() as group:
-        for user_id in ("ann", "bob", "far"):
-            group.create_task(work(user_id))
-            while user_id not in told:  # noqa: ASYNC110  # the task brings it about
-                await asyncio.sleep(0)
-        assert told == {"ann": 12.0, "bob": 6.0, "far": 12.0}
-        renewed = bench.roster.renew("ann", 1, 0.0)
-        assert renewed is not None
-        assert renewed.orders_per_s == 6.0
-        assert (await bench.term("cem")).orders_per_s == 4.0
-        done.set()
-    assert (await bench.term("ann")).orders_per_s == 12.0
+async def test_what_others_hold_of_a_budget_is_not_given_out_twice() -> None:
+    bench = Bench(orders_per_s=12.0)
+    await bench.arm("ann", "bob", "cem")
+    bench.roster["ann"].due = 1
+    assert shares(bench, "ann") == [12.0]
+    bench.roster["bob"].due = 1
+    assert shares(bench, "bob") == [pytest.approx(0.01 * 6.0)], "until ann has renewed"
+    assert shares(bench, "ann", "bob") == [6.0, 6.0]
+    bench.roster["cem"].due = 1
+    for _ in range(2):
+        assert sum(shares(bench, "cem", "bob", "ann")) <= 12.0 * 1.01
+    assert shares(bench, "ann", "bob", "cem") == [4.0, 4.0, 4.0]
 
 
 async def test_without_a_budget_nobody_has_a_share(bench: Bench) -> None:
