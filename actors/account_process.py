@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from actors.account import AccountActor
 from actors.account_host import AccountHost
@@ -49,7 +49,7 @@ class RayShipment:
             receipt: AppendReceipt = ray.get(self._sent)
         except RayTaskError as error:
             raise ActorLost(f"the audit refused: {error.cause}") from None
-        except RayActorError as error:
+        except RayError as error:
             raise ActorLost(str(error)) from error
         return receipt
 
@@ -105,7 +105,7 @@ async def _within(seconds: float, call: Awaitable[_T]) -> _T:
         raise ActorLost(f"no answer within {seconds} s") from error
     except RayTaskError as error:
         raise ActorLost(f"the call failed: {error.cause}") from None
-    except RayActorError as error:
+    except RayError as error:
         raise ActorLost(str(error)) from error
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError
 
 from actors.calls import Call, EngineCalls, durable_bulk
 from actors.handle import RiskEngine
@@ -221,7 +221,7 @@ class AsyncRiskEngine:
                 made = time.monotonic()
                 try:
                     return call.read(await call.make())
-                except (RayTaskError, RayActorError) as error:
+                except RayError as error:
                     lost = loss_of(error)
                     now = time.monotonic()
                     lost_since = lost_since_then(lost_since, made, now)

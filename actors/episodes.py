@@ -8,30 +8,25 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
 from actors.episode import Episode, refuse_conflict, report_of
-from actors.links import ActorLost, AuditLink
+from actors.links import AuditLink
 from actors.mandated import makes_flat
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.outbox import AuditOutbox
+from actors.reaching import answer_of
 from actors.roster import Roster
 from audit.chain import ChainWriter, SealedRecord
+from audit.errors import AuditError
 from audit.events import account_locked, close_accepted, mandate_of, trigger_accepted
 from audit.records import AuditRecord, record_of
 from engine.clock import Clock
 from engine.config import EngineConfig
-from engine.errors import RiskEngineError, UnknownAccount
+from engine.errors import UnknownAccount
 from engine.mandates import DirectClose, Mandate, episode_id_of
 
 _log = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 100_000
 """Finished episodes whose results are kept in memory; the audit has all."""
-
-MOST_LIVES = 1_000
-"""Lives of an account's actor that one episode may use up before it is given up as residual."""
-
-FIRST_REVIVAL_PAUSE_S = 0.1
-LONGEST_REVIVAL_PAUSE_S = 1.0
-"""Between two tries to reach an account whose actor was lost."""
 
 FIRST_SESSION_PAUSE_S = 5.0
 LONGEST_SESSION_PAUSE_S = 60.0
@@ -79,9 +74,10 @@ class Episodes:
         self._earlier: frozenset[str] = frozenset()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._youngest: dict[str, Episode] = {}
+        self._put_off_for: dict[str, str] = {}
+        """Episodes that are open on record, and wait for their account to be added again."""
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         """One mandate at a time is with each account, whatever becomes of messages."""
-        self._keeping: set[asyncio.Task[bool]] = set()
         self.finished = 0
         self.positions_closed = 0
 
@@ -156,6 +152,7 @@ class Episodes:
     def resume(self, mandate: Mandate, accepted_us: int) -> None:
         """Go on with an episode that an earlier life of the supervisor has accepted."""
         if episode_id_of(mandate) not in self._episodes:
+            self._put_off_for.pop(episode_id_of(mandate), None)
             written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             written.set_result(None)
             self._start(Episode(mandate, accepted_us), written)
@@ -165,15 +162,22 @@ class Episodes:
 
         Raises:
             KeyError: no such episode.
+            UnknownAccount: it is open on record, and its account was removed.
         """
         reports = []
         for name in names:
             episode = self._episodes.get(name)
-            if episode is None:
-                reports.append(await self._earlier_report(name))
-            else:
+            if episode is not None:
                 await episode.ended.wait()
-                reports.append(episode.report())
+            if name in self._put_off_for:
+                raise UnknownAccount(
+                    f"trigger_id={name!r} is an open episode of account "
+                    f"{self._put_off_for[name]!r}, which was removed: add_account() it again and "
+                    "the episode goes on"
+                )
+            reports.append(
+                await self._earlier_report(name) if episode is None else episode.report()
+            )
         return reports
 
     async def ended(self, name: str) -> Episode:
@@ -199,14 +203,23 @@ class Episodes:
             if self._episodes[name].state is EpisodeState.WAITING:
                 task.cancel()
 
-    async def quiet(self) -> None:
-        """Wait until no episode is open, but for those that wait for their markets."""
-        while busy := [
-            task
+    async def quiet(self, records_s: float) -> None:
+        """Wait until no episode is open, but for those that wait for their markets.
+
+        Args:
+            records_s: how long to wait, after the last close, for records to be on disk.
+        """
+        give_up = self._clock.monotonic() + records_s
+        while busy := {
+            task: self._episodes[name]
             for name, task in self._tasks.items()
             if self._episodes[name].state is not EpisodeState.WAITING
-        ]:
-            await asyncio.wait(busy, timeout=1.0)
+        }:
+            await asyncio.wait(busy, timeout=min(1.0, records_s))
+            if any(episode.account is not None for episode in busy.values()):
+                give_up = self._clock.monotonic() + records_s
+            elif self._clock.monotonic() >= give_up:
+                return
 
     async def _earlier_report(self, name: str) -> EpisodeReport:
         finished = await self._audit.finished_episode(name)
@@ -237,25 +250,37 @@ class Episodes:
             youngest if youngest is not None and not youngest.answered.is_set() else None
         )
         self._youngest[user_id] = episode
+        episode.is_due_at(self._roster[user_id])
         task = asyncio.create_task(self._run(episode, written))
         self._tasks[episode.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(episode.id, None))
+        task.add_done_callback(lambda done: self._forget_task(episode.id, done))
+
+    def _forget_task(self, name: str, done: asyncio.Task[None]) -> None:
+        if self._tasks.get(name) is done:  # and not its successor's, after its account came back
+            del self._tasks[name]
 
     async def _run(self, episode: Episode, written: asyncio.Future[None]) -> None:
         try:
             await self._await_journal(episode, written)
             await self._close_until_final(episode)
         except UnknownAccount as error:  # let go of meanwhile: it goes on when it is added again
-            _log.error("episode %s stays open on record: %s", episode.id, error)
-            episode.error = str(error)
-            episode.answered.set()
-            episode.ended.set()
+            self._put_off(episode, error)
             return
         except Exception as error:  # noqa: BLE001  # an episode never ends unsaid, whatever broke
             _log.exception("episode %s failed", episode.id)
             episode.error = f"{type(error).__name__}: {error}"
-        episode.answered.set()
+        finally:
+            episode.is_due_at(None)
+            episode.answered.set()
         await self._end(episode)
+
+    def _put_off(self, episode: Episode, error: UnknownAccount) -> None:
+        """Leave an episode open on record, and forget it until its account is added again."""
+        self._outbox.alarm(f"episode {episode.id} stays open on record: {error}")
+        self._put_off_for[episode.id] = episode.mandate.user_id
+        del self._episodes[episode.id], self._tasks[episode.id]
+        episode.error = str(error)
+        episode.ended.set()
 
     async def _await_journal(self, episode: Episode, written: asyncio.Future[None]) -> None:
         """Wait for the mandate's entry on disk, but closing never waits long for bookkeeping."""
@@ -283,54 +308,18 @@ class Episodes:
                 return
 
     async def _answered(self, episode: Episode) -> CloseReply:
-        """Get the account's answer, through as many of its lives as it takes.
-
-        Raises:
-            ActorLost: it could not be reached for longer than the episode's budget.
-        """
+        """Get the account's answer, in its turn; see :func:`actors.reaching.answer_of`."""
+        episode.is_due_at(self._roster[episode.mandate.user_id])
         if episode.elder is not None:
             # In the order of acceptance: the first to use a key is the one whose key it is.
             await episode.elder.answered.wait()
             episode.elder = None
         async with self._turns[episode.mandate.user_id]:
-            reply = await self._answered_in_turn(episode)
+            budget_s = self._config.episode_budget_s
+            reply = await answer_of(episode, self._roster, self._clock, budget_s)
+        episode.is_due_at(None)
         episode.answered.set()
         return reply
-
-    async def _answered_in_turn(self, episode: Episode) -> CloseReply:
-        user_id = episode.mandate.user_id
-        lives = failures = 0
-        unreached_since: float | None = None
-        while True:
-            try:
-                return await self._roster.call(
-                    user_id,
-                    lambda link, term: link.close(term, episode.mandate, episode.accepted_us),
-                )
-            except ActorLost as error:
-                episode.error = str(error)
-            try:
-                await self._roster.revive(user_id)
-            except (RiskEngineError, ValueError, TimeoutError) as trouble:
-                episode.error = f"{type(trouble).__name__}: {trouble}"
-                _log.error("account %s could not be re-armed: %s", user_id, trouble)
-            else:
-                lives, failures, unreached_since = lives + 1, 0, None
-                if lives > MOST_LIVES:
-                    raise ActorLost(
-                        f"{lives} lives of account {user_id!r} were lost in one episode"
-                    )
-                continue
-            now = self._clock.monotonic()
-            unreached_since = now if unreached_since is None else unreached_since
-            if now - unreached_since > self._config.episode_budget_s:
-                raise ActorLost(
-                    f"account {user_id!r} could not be reached for "
-                    f"{self._config.episode_budget_s:g} s: {episode.error}"
-                )
-            failures += 1
-            pause = FIRST_REVIVAL_PAUSE_S * 2.0 ** min(failures - 1, 10)
-            await self._clock.sleep(min(pause, LONGEST_REVIVAL_PAUSE_S))
 
     async def _await_session(self, episode: Episode, reply: CloseReply, looks: int) -> None:
         """Wait for the market to open: as long as the broker says, or for the next look."""
@@ -340,21 +329,28 @@ class Episodes:
             wait_s = min(growing_s, LONGEST_SESSION_PAUSE_S)
         episode.state = EpisodeState.WAITING
         episode.waiting_until_us = self._clock.wall_us() + round(wait_s * 1e6)
-        keeping = asyncio.create_task(self._keep(episode, reply.records))
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._keeping.discard)
+        self._handed_in(episode, reply.records)
         end = self._clock.monotonic() + wait_s
         while self._clock.monotonic() < end and not episode.is_let_go:
             await self._clock.sleep(min(1.0, max(0.0, end - self._clock.monotonic())))
         episode.waiting_until_us = None
 
-    async def _keep(self, episode: Episode, records: Sequence[SealedRecord]) -> bool:
+    def _handed_in(
+        self, episode: Episode, records: Sequence[SealedRecord]
+    ) -> asyncio.Future[None] | None:
+        """Hand records in; ``None`` if they are not taken: their account holds them."""
         try:
-            await self._outbox.append(records)
-        except (RiskEngineError, OSError) as error:
+            return self._outbox.hand_in(records)
+        except AuditError as error:
             _log.error("records of episode %s: %s", episode.id, error)
+            return None
+
+    @staticmethod
+    async def _is_written(written: asyncio.Future[None] | None) -> bool:
+        if written is None:
             return False
-        return True
+        await asyncio.wait({written})
+        return written.exception() is None
 
     async def _end(self, episode: Episode) -> None:
         reply = episode.reply
@@ -364,9 +360,12 @@ class Episodes:
                 f"episode {episode.id} of {episode.mandate.user_id} ended with "
                 f"{episode.residual} positions that are not surely closed: {episode.error or ''}"
             )
+        closes = self._handed_in(episode, reply.records if reply else ())
+        # By itself: what was sealed must go out, though the outbox takes no more of accounts.
         end = self._chain.seal(episode.finished_record(self._clock.wall_us()))
-        records = (*(reply.records if reply else ()), end)
-        episode.durable = await self._keep(episode, records)
+        ended = self._handed_in(episode, [end])
+        are_written = await self._is_written(closes) and await self._is_written(ended)
+        episode.durable = are_written and not (reply and reply.held_back)
         if episode.durable:
             episode.durable_us = self._clock.wall_us()
         episode.state = state

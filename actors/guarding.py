@@ -49,9 +49,22 @@ class Guarding:
             drawdown=DrawdownGuard(guards.drawdown_warning, guards.drawdown_critical),
             market=MarketGuard(guards.market_gap, guards.market_spread),
         )
+        self._tripped: Look | None = None
+
+    def accepted(self, episode_id: str) -> None:
+        """Take note that an episode was opened: a trigger of that name has arrived."""
+        kept = None if self._tripped is None else self._tripped.trigger
+        if kept is not None and kept.trigger_id == episode_id:
+            self._tripped = None
 
     async def watch(self, slice_s: float) -> WatchReply:
-        """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work."""
+        """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work.
+
+        A trigger is told again and again until its episode has come back, for the reply may be
+        lost, and a gap is seen only once.
+        """
+        if self._tripped is not None:
+            return self._watched(self._poll_interval_s, self._tripped)
         end = self._clock.monotonic() + slice_s
         next_in_s: float | None = self._poll_interval_s
         while True:
@@ -62,6 +75,8 @@ class Guarding:
                 self._feed.advance()
             look = await self._watch.look()
             self._note_warning(look)
+            if look.trigger is not None:
+                self._tripped = look
             is_over = self._feed is None or self._clock.monotonic() >= end
             if look.trigger is not None or is_over:
                 return self._watched(next_in_s, look)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError
 
 from actors import placement
 from actors.audit_process import AuditProcess
@@ -343,7 +343,7 @@ class RiskEngine:
                 return call.read(ray.get(call.make(), timeout=left))
             except GetTimeoutError:
                 raise TimeoutError(f"no answer within {timeout} s; the engine goes on") from None
-            except (RayTaskError, RayActorError) as error:
+            except RayError as error:
                 lost = loss_of(error)
                 now = time.monotonic()
                 lost_since = lost_since_then(lost_since, made, now)

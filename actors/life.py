@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import pickle
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -54,6 +55,10 @@ from engine.reading import answered
 
 _log = logging.getLogger(__name__)
 
+RENEWED_WHEN_PACED_S = 1.0
+"""How often a life asks for its lease where a server's budget is divided: the answer brings its
+share, which may have to shrink for others."""
+
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
 
@@ -93,7 +98,13 @@ class AccountLife:
         self._process = process
         self._server = ""
         feed = broker if isinstance(broker, MarketFeed) else None
-        self._lease = Lease(clock, activation.lease_s, self._renew)
+        is_paced = activation.orders_per_s is not None
+        self._lease = Lease(
+            clock,
+            activation.lease_s,
+            self._renew,
+            renewed_every_s=RENEWED_WHEN_PACED_S if is_paced else math.inf,
+        )
         self._pace = Pace(clock)
         self._pace.set_share(activation.orders_per_s)
         self._keeper = RecordKeeper(
@@ -213,10 +224,10 @@ class AccountLife:
         """
         self._take(term)
         name = episode_id_of(mandate)
+        self._guarding.accepted(name)
         final = self._finals.get(name)
         if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
-            asked_at = self._clock.monotonic()
-            return replace(final, records=self._keeper.take(), asked_at=asked_at)
+            return self._with_records(final)
         self._keeper.begin()
         async with self._keeping_lease():
             try:
@@ -305,7 +316,7 @@ class AccountLife:
         if not self.is_superseded:
             self._record(EventType.STREAM_CLOSED, {})
         await self.disconnect()
-        return self._keeper.take()
+        return self._keeper.hand_over()
 
     async def disconnect(self) -> None:
         """Let go of the connection."""
@@ -355,14 +366,20 @@ class AccountLife:
         self._closer.remember(remembered(history))
 
     def _reply(self, results: BulkCloseResult, **more: Any) -> CloseReply:
-        return CloseReply(
+        reply = CloseReply(
             results=pickle.dumps(results, protocol=5),
-            records=self._keeper.take(),
-            asked_at=self._clock.monotonic(),
+            records=(),
             first_sent_us=self._keeper.first_sent_us,
             last_answered_us=self._keeper.last_answered_us,
             **more,
         )
+        return self._with_records(reply)
+
+    def _with_records(self, reply: CloseReply) -> CloseReply:
+        records = self._keeper.hand_over()
+        held_back = self._keeper.held - len(records)
+        asked_at = self._clock.monotonic()
+        return replace(reply, records=records, held_back=held_back, asked_at=asked_at)
 
     def _record(self, event: EventType, details: Mapping[str, Any]) -> None:
         self._keeper.keep(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from actors import placement
 from actors.account_process import AccountProcess
@@ -41,13 +41,17 @@ LONGEST_RECALL_S = 30.0
 
 
 async def answer(call: Awaitable[_T]) -> _T:
-    """Await a remote call; a lost actor is :class:`ActorLost`, its own errors are its own."""
+    """Await a remote call; the actor's own errors are its own.
+
+    Raises:
+        ActorLost: the actor, its node or the reply was lost: what became of the call is unknown.
+    """
     try:
         return await call
     except RayTaskError as error:
         raise (error.cause if isinstance(error.cause, Exception) else error) from None
-    except RayActorError as error:
-        raise ActorLost(str(error)) from error
+    except RayError as error:
+        raise ActorLost(f"{type(error).__name__}: {error}") from error
 
 
 async def in_time(call: Awaitable[_T]) -> _T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
 from actors.calls import Call
 from actors.links import ActorLost
@@ -33,13 +33,13 @@ def lost_since_then(lost_since: float | None, made: float, now: float) -> float:
     return now if lost_since is None or has_waited else lost_since
 
 
-def loss_of(error: RayTaskError | RayActorError) -> ActorLost:
+def loss_of(error: RayError) -> ActorLost:
     """Return which actor was lost: the one that was called, or one that it needed itself.
 
     Raises:
         Exception: none was; it is what the actor's method raised.
     """
-    if isinstance(error, RayActorError):
+    if not isinstance(error, RayTaskError):  # an actor, a node, or the reply itself was lost
         return ActorLost(str(error))
     cause = cause_of(error)
     if not isinstance(cause, ActorLost):

@@ -173,10 +173,9 @@ class Supervisor:
             if episode.user_id in self._roster:
                 self._episodes.resume(mandate_of(record), episode.accepted_at)
             else:
-                _log.error(
-                    "episode %s is open, but account %s is not here: add it to finish the episode",
-                    episode.trigger_id,
-                    episode.user_id,
+                self._outbox.alarm(
+                    f"episode {episode.trigger_id} is open, but its account {episode.user_id} is "
+                    "not here: add it, and the episode goes on"
                 )
         for user_id in self._roster:
             self._lockout.sweep(user_id)
@@ -361,7 +360,7 @@ class Supervisor:
         await self.start()
         self._is_stopping = True
         await self._watching.stop(list(self._roster))
-        await self._episodes.quiet()
+        await self._episodes.quiet(LONGEST_FAREWELL_S)
         self._lockout.stop()
         self._episodes.suspend()
         for user_id in list(self._roster):

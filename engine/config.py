@@ -76,8 +76,8 @@ class EngineConfig(BaseSettings):
     """After this long without a sign of life from an episode its account's process is killed and
     replaced. Must be above ``send_deadline_s``: a broker that is slow is not yet dead."""
     episode_budget_s: float = Field(default=900.0, gt=0)
-    """How long an episode may work before what is left becomes a residual; waiting for a market
-    to open does not count."""
+    """How long an episode goes on after its account's actor was first lost: new lives are begun,
+    or tried for, and what is left then is a residual. Waiting for a market does not count."""
     trigger_max_age_s: float = Field(default=300.0, gt=0)
     """A trigger older than this is refused as stale."""
     trigger_ahead_s: float = Field(default=5.0, ge=0)
