@@ -6,6 +6,7 @@ import typer
 
 from actors.cli.audit.export import export
 from actors.cli.audit.history import check_history
+from actors.cli.audit.replay import replay
 from actors.cli.audit.search import search
 from actors.cli.audit.show import show
 from actors.cli.audit.stats import stats
@@ -22,6 +23,7 @@ audit.command()(show)
 audit.command()(search)
 audit.command()(export)
 audit.command()(stats)
+audit.command()(replay)
 audit.command("check-history")(check_history)
 
 

@@ -15,6 +15,7 @@ from actors.cli.audit.listing import STYLES, WORDS
 from actors.cli.audit.moments import iso
 from audit.records import Status
 from audit.rows import Row
+from engine.brokers.port import DealEntry
 
 _FIRST = (
     "description", "user_id", "position_id", "ticket", "symbol", "outcome", "volume",
@@ -67,7 +68,7 @@ def _is_list_of_objects(value: object) -> bool:
 
 def _print_fields(console: Console, fields: Mapping[str, Any]) -> None:
     grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=20, overflow="fold")
+    grid.add_column(width=23, overflow="fold")
     grid.add_column(overflow="fold")
     for name, value in fields.items():
         if value not in (None, "", [], {}):
@@ -104,8 +105,14 @@ def _print_deals(console: Console, deals: Sequence[Mapping[str, Any]]) -> None:
         left = name in ("entry", "side")
         table.add_column(name, justify="left" if left else "right", overflow="fold")
     for one in deals:
-        table.add_row(*(_cell(one.get(name)) for name in names))
+        cells = {**one, "entry": _entry(one.get("entry"))}
+        table.add_row(*(_cell(cells.get(name)) for name in names))
     console.print(table)
+
+
+def _entry(number: object) -> object:
+    known = {entry.value: entry.name.lower() for entry in DealEntry}
+    return known.get(number, number) if isinstance(number, int) else number
 
 
 def _cell(value: object) -> Text:
