@@ -30,6 +30,8 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     # Nobody listens there: these commands are to find no engine, whatever runs on this machine.
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    # Another folder's tests may have left this process connected.
+    monkeypatch.setattr("actors.ray_runtime.ray.is_initialized", lambda: False)
     monkeypatch.chdir(tmp_path)
 
 
