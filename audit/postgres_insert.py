@@ -127,6 +127,9 @@ def _as_copied(row: Row) -> list[Any]:
     for index in _TIMES:
         if values[index] is not None:
             values[index] -= _EPOCH_US
+    for index, limit in _LIMITS:  # psycopg would cut off what is too large, without a word
+        if values[index] is not None and not -limit <= values[index] < limit:
+            raise OverflowError(f"{COLUMNS[index]}={row[index]!r} is out of range")
     values[EVENT_ID] = bytes.fromhex(values[EVENT_ID].replace("-", ""))
     return values
 
@@ -159,6 +162,13 @@ _TIMES = tuple(
     for index, name in enumerate(COLUMNS)
     if isinstance(reconciliation_log.c[name].type, DateTime)
 )
+_BITS = {SmallInteger: 15, Integer: 31, BigInteger: 63, DateTime: 63}
+_LIMITS = tuple(
+    (index, 2 ** _BITS[kind])
+    for index, name in enumerate(COLUMNS)
+    if (kind := type(reconciliation_log.c[name].type)) in _BITS
+)
+"""Where in a row the whole numbers are, each with the first one that its column cannot hold."""
 _WIRE_NAMES = {
     BigInteger: "int8",
     Boolean: "bool",
