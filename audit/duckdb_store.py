@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_DAMAGE = re.compile(
     "Permission denied|No space left|Cannot open file|Is a directory|Read-only file system"
-    "|version number|different configuration|Too many open files|Out of Memory",
+    "|version number|different configuration|Too many open files|Out of Memory|conflict",
     re.IGNORECASE,
 )
 """Reasons not to open a file that lie outside the file."""
@@ -240,8 +240,11 @@ class DuckDBStore:
             appender.append_rows(rows)
             appender.flush()
         except duckdb.ConstraintException as error:
+            if "NOT NULL" in str(error):
+                raise RowsRefused(f"store={str(self.path)!r} refuses a row: {error}") from error
             raise _DuplicateKey from error
         except (duckdb.DataError, duckdb.InvalidInputException, UnicodeError) as error:
+            appender.clear()  # or it warns of what it dropped
             raise RowsRefused(f"store={str(self.path)!r} refuses a row: {error}") from error
 
     def _sift(

@@ -26,7 +26,7 @@ _json = st.dictionaries(
     | st.lists(st.booleans(), max_size=3),
     max_size=4,
 )
-_records = st.builds(
+records = st.builds(
     AuditRecord,
     event_id=st.just(""),
     event_type=st.sampled_from(EventType),
@@ -55,7 +55,7 @@ _streams = iter(range(1, 1_000_000))
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(_records, min_size=1, max_size=5))
+@given(st.lists(records, min_size=1, max_size=5))
 def test_the_store_gives_back_exactly_what_it_was_given(
     store: DuckDBStore, records: list[AuditRecord]
 ) -> None:

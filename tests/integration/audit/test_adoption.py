@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from audit.chain import ChainWriter
 from audit.events import (
     account_locked,
@@ -20,12 +18,10 @@ from audit.receipts import AccountLock
 from audit.records import AuditRecord, EventType
 from engine.mandates import DirectClose
 from engine.models import GuardTrigger, GuardType
+from tests.conformance.audit_store.conftest import url
 from tests.unit.audit.samples import NOW, a_chain, a_trigger
 
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"duckdb:///{tmp_path}/audit.duckdb"
+__all__ = ["url"]  # of each database in turn
 
 
 def _lose(journal: Path) -> None:

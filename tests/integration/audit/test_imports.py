@@ -8,7 +8,17 @@ import pytest
 
 import audit
 
-_HEAVY = ("sqlalchemy", "duckdb", "sqlite3", "pydantic", "numpy", "pandas", "pyarrow", "ray")
+_HEAVY = (
+    "sqlalchemy",
+    "duckdb",
+    "psycopg",
+    "sqlite3",
+    "pydantic",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "ray",
+)
 _LIGHT = (
     "import audit, audit.canonical, audit.chain, audit.closes, audit.events, audit.receipts, "
     "audit.replay, audit.streams"
@@ -31,7 +41,7 @@ def test_what_account_processes_import_is_light() -> None:
 
 def test_the_ledger_needs_no_array_library() -> None:
     loaded = _loaded("from audit import AuditLedger, RecordQuery")
-    assert not {"numpy", "pandas", "pyarrow", "ray"} & set(loaded)
+    assert not {"numpy", "pandas", "psycopg", "pyarrow", "ray"} & set(loaded)
     assert {"sqlalchemy", "sqlite3"} <= set(loaded)
 
 

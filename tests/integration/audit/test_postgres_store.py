@@ -1,0 +1,116 @@
+"""What only PostgreSQL does: it goes away, it falls silent, it needs a password."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from audit.errors import StoreUnavailable
+from audit.opening import make_store
+from audit.postgres_store import PostgresStore
+from audit.rows import row_of
+from tests.postgres_server import PASSWORD, Databases, PostgresServer, running_postgres
+from tests.property.test_password_secrecy import assert_kept
+from tests.unit.audit.samples import NOW, a_chain
+
+
+def _backend(store: PostgresStore) -> int:
+    connection = store._connection
+    assert connection is not None
+    pid = int(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+    connection.rollback()
+    return pid
+
+
+def test_a_lost_server_closes_the_store_which_opens_again(
+    stoppable_postgres: PostgresServer,
+) -> None:
+    rows = [row_of(record, NOW, False) for record in a_chain(3)]
+    store = make_store(stoppable_postgres.fresh_database())
+    store.open()
+    store.insert_batch(rows)
+    stoppable_postgres.stop("immediate")
+    with pytest.raises(StoreUnavailable, match="cannot be used") as trouble:
+        store.insert_batch(rows)
+    assert_kept(trouble.value, PASSWORD)
+    assert not store.is_open
+    with pytest.raises(StoreUnavailable) as trouble:
+        store.open()
+    assert_kept(trouble.value, PASSWORD)
+    stoppable_postgres.start()
+    store.open()
+    assert store.read_streams(["account:u1:1"], 0, 9) == rows
+    store.close()
+
+
+def test_a_server_that_falls_silent_is_cut_off(
+    stoppable_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.postgres_session._GRACE_S", 0.0)
+    store = PostgresStore(stoppable_postgres.fresh_database(), deadline_s=1.0)
+    store.open()
+    silent = _backend(store)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.count()
+        assert not store.is_open
+    finally:
+        os.kill(silent, signal.SIGCONT)
+
+
+def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
+    store, other = PostgresStore(postgres_url, deadline_s=0.3), PostgresStore(postgres_url)
+    store.open()
+    other.open()
+    with other._transaction() as connection:
+        connection.exec_driver_sql("LOCK TABLE reconciliation_log IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreUnavailable, match="statement timeout"):
+            store.count()
+    assert store.count() == 0
+    store.close()
+    other.close()
+
+
+def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        port = deaf.getsockname()[1]
+        url = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:{port}/db?connect_timeout=2"
+        with pytest.raises(StoreUnavailable, match="timeout") as trouble:
+            make_store(url).open()
+    assert_kept(trouble.value, PASSWORD)
+
+
+def test_a_wrong_password_is_not_shown(postgres: Databases, postgres_url: str) -> None:
+    wrong = "Zq 'wrong\\7"
+    url = make_url(postgres_url).set(password=wrong).render_as_string(hide_password=False)
+    store = make_store(url)
+    with pytest.raises(StoreUnavailable, match="password authentication failed") as trouble:
+        store.open()
+    assert_kept(trouble.value, wrong)
+    assert wrong not in repr(store)
+
+
+def test_commits_wait_for_the_disk_whatever_the_server_does_by_itself(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, stoppable_postgres: PostgresServer
+) -> None:
+    assert stoppable_postgres.is_running  # where there is none, this skips
+    settings = {"synchronous_commit": "off", "fsync": "off"}
+    with running_postgres(tmp_path / "pg", settings) as server:
+        store = PostgresStore(server.fresh_database())
+        with caplog.at_level(logging.WARNING):
+            store.open()
+        assert store._connection is not None
+        shown = store._connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
+        store.close()
+    assert shown == "on"
+    assert "fsync=off" in caplog.text
+    assert PASSWORD not in caplog.text
