@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from audit.ledger import AuditLedger
     from audit.queries import RecordQuery
     from audit.store import AuditStore
+    from audit.verify import VerifyReport
 
 
 class AuditActor:
@@ -39,10 +40,12 @@ class AuditActor:
     Args:
         journal: the journal's file.
         store_url: the store, ``duckdb:///path``.
+        digests: the digests' file; none is written if ``None``.
     """
 
-    def __init__(self, journal: Path, store_url: str) -> None:
+    def __init__(self, journal: Path, store_url: str, digests: Path | None = None) -> None:
         """Know what to open."""
+        self._digests = digests
         self._journal = journal
         self._store_url = store_url
         self._opening = threading.Lock()
@@ -54,7 +57,7 @@ class AuditActor:
 
         with self._opening:
             if self._opened is None:
-                self._opened = AuditLedger(self._store(), self._journal)
+                self._opened = AuditLedger(self._store(), self._journal, digests=self._digests)
             return self._opened
 
     def _store(self) -> str | AuditStore:
@@ -105,8 +108,11 @@ class AuditActor:
 
     def verify(self) -> str | None:
         """Check every chain; returns the first problem in words."""
-        problem = self._ledger.verify().problem
-        return None if problem is None else str(problem)
+        return self.verification().first_problem
+
+    def verification(self, since: int | None = None, user_id: str | None = None) -> VerifyReport:
+        """Check the chains against digests and journal; see :func:`audit.verify.verify_store`."""
+        return self._ledger.verify(since=since, user_id=user_id)
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until the store holds all that was acknowledged; whether it does."""
