@@ -11,7 +11,7 @@ from types import TracebackType
 
 from audit.adoption import adopt_store
 from audit.backlog import Backlog
-from audit.chain import SealedRecord
+from audit.chain import ChainHead, SealedRecord
 from audit.digest_keeper import DigestKeeper, DigestPolicy
 from audit.digests import DigestFile, read_digests
 from audit.errors import StoreInUse, StoreUnavailable
@@ -202,6 +202,10 @@ class AuditLedger:
         """
         return self._recall.histories(user_ids)
 
+    def heads(self) -> tuple[ChainHead, ...]:
+        """Last record of every stream that has one, as far as it was acknowledged."""
+        return self._journal.heads()
+
     def gaps(self) -> tuple[StreamGap, ...]:
         """What the store lacks and the journal no longer holds, as last looked for."""
         return self._filler.gaps
@@ -234,8 +238,8 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            rows = self._store.query(query or RecordQuery())
+        with self.reading(timeout) as store:
+            rows = store.query(query or RecordQuery())
         return tuple(record_of_row(row) for row in rows)
 
     def count(self, *, timeout: float = 60.0) -> int:
@@ -244,8 +248,8 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            return self._store.count()
+        with self.reading(timeout) as store:
+            return store.count()
 
     def verify(
         self, *, since: int | None = None, user_id: str | None = None, timeout: float = 60.0
@@ -263,10 +267,10 @@ class AuditLedger:
         """
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
-        with self._reading(timeout):
+        with self.reading(timeout) as store:
             has_digests = self._digests is not None and self._digests.exists()
             return verify_store(
-                self._store,
+                store,
                 anchors=heads,
                 newest=self._journal.heads,
                 apart=apart,
@@ -317,7 +321,12 @@ class AuditLedger:
             self._filler.alarm(taken_over)
 
     @contextmanager
-    def _reading(self, timeout: float) -> Iterator[None]:
+    def reading(self, timeout: float = 60.0) -> Iterator[AuditStore]:
+        """Lend the store for reading: it has every record acknowledged before.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have them in time.
+        """
         if not self._filler.drain(timeout):
             state = self.status()
             raise StoreUnavailable(
@@ -326,7 +335,7 @@ class AuditLedger:
                 "ask again later"
             )
         try:
-            yield
+            yield self._store
         except StoreUnavailable as error:
             self._filler.distrust(error)
             raise

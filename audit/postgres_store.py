@@ -156,6 +156,34 @@ class PostgresStore:
             .order_by(log.stream, log.seq)
         )
 
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie; see :meth:`audit.store.AuditStore.scan`.
+
+        A page is a range of the table's blocks, read in a transaction of its own, so that no
+        transaction lasts for long however large the table is.
+        """
+        statement = select(*_READING)
+        if streams is not None:
+            statement = statement.where(reconciliation_log.c.stream.in_(streams))
+        if recorded_since is not None:
+            moment = to_datetime(recorded_since)
+            statement = statement.where(reconciliation_log.c.recorded_at >= moment)
+        ((blocks,),) = self._read(_BLOCKS)
+        step = max(1, page // _ROWS_IN_BLOCK)
+        for first in range(0, blocks, step):
+            # The last page has no end: what is inserted meanwhile may make the table longer.
+            behind = _PLACE >= _place(first)
+            pages = [behind] if first + step >= blocks else [behind, _place(first + step) > _PLACE]
+            rows = self._read(statement.where(*pages))
+            if rows:
+                yield rows
+
     def checkpoint(self) -> None:
         """Do nothing: what was committed is on disk, for the session sees to that when it opens."""
         with self._lock:
@@ -213,4 +241,16 @@ def _reading(name: str) -> ColumnElement[Any]:
     return column
 
 
+def _place(block: int) -> ColumnElement[Any]:
+    """Name the beginning of a block of the table."""
+    return literal_column(f"'({block},0)'::tid")
+
+
+_PLACE: ColumnElement[Any] = literal_column("ctid")
+_ROWS_IN_BLOCK = 10
+"""How many rows share a block of 8 KiB, at most, unless they are unusually small."""
+_BLOCKS = select(
+    func.pg_relation_size(literal_column(f"'{reconciliation_log.name}'::regclass"))
+    / func.current_setting("block_size").cast(BigInteger)
+)
 _READING = [_reading(name) for name in COLUMNS]

@@ -88,10 +88,19 @@ class StreamWalk:
         """Records that were named elsewhere and have not come yet, by number."""
         self._ahead: dict[int, Link] = {}
 
-    @property
-    def has_gap(self) -> bool:
-        """Whether records wait for one before them."""
-        return bool(self._ahead)
+    def gap(self, last: int) -> tuple[int, int] | None:
+        """Say which records have not come though later ones have, or though the last is known.
+
+        Args:
+            last: number of the last record there is; 0 if that is not known.
+
+        Returns:
+            The number before the first, and the number of the last of them; ``None`` if there
+            are none.
+        """
+        if self._ahead:
+            return self.seq, min(self._ahead) - 1
+        return (self.seq, last) if self.seq < last else None
 
     def is_next(self, seq: int, prev_hash: bytes) -> bool:
         """Whether a record fits if only it is intact, so that the walk need not be told more."""

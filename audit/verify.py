@@ -212,10 +212,9 @@ class _Check:
 
     def run(self) -> None:
         """Check everything."""
-        if self._chosen.is_all:
-            self._scan(None, None)
-        else:
-            self._scan(list(self._extents()), None)
+        self._scan(None if self._chosen.is_all else list(self._extents()), None)
+        for walk in list(self._walks.values()):
+            self._seek(walk, 0)
 
     def run_behind(self, heads: Mapping[str, ChainHead], moment: int) -> None:
         """Check what lies behind these records, and count what lies before."""
@@ -227,14 +226,9 @@ class _Check:
                 self._met.add(stream)
                 self._begin(stream, head)
                 self.assumed += head.seq
-        self._scan(list(extents) if not self._chosen.is_all else None, moment)
-        # When a record was recorded is hashed nowhere: what was not found by it is read by place.
+        self._scan(None if self._chosen.is_all else list(extents), moment)
         for stream, extent in extents.items():
-            walk = self._walk(stream)
-            if walk.problem is None and (walk.has_gap or walk.seq < extent.head.seq):
-                self._begin(stream, walk.start)
-                for after in range(walk.start.seq, extent.head.seq, self._page):
-                    self._take(self._store.read_streams([stream], after, after + self._page))
+            self._seek(self._walk(stream), extent.head.seq)
 
     def limit(self, newest: Iterable[ChainHead]) -> None:
         """Find records behind the last ones that there can be."""
@@ -289,6 +283,19 @@ class _Check:
                 streams=streams, recorded_since=recorded_since, page=self._page
             ):
                 self._take(rows)
+
+    def _seek(self, walk: StreamWalk, last: int) -> None:
+        """Look by its place for what the scan did not bring, before it is said to be missing.
+
+        A scan may choose by the time of recording, which is hashed nowhere; and rows that are
+        inserted meanwhile may lie where it has been.
+        """
+        while walk.problem is None and (gap := walk.gap(last)) is not None:
+            after, up_to = gap[0], min(gap[1], gap[0] + self._page)
+            rows = self._store.read_streams([walk.stream], after, up_to)
+            if not rows:
+                return
+            self._take(rows)
 
     def _take(self, rows: Iterable[Row]) -> None:
         """Check rows; this loop is where verifying spends its time."""
