@@ -254,8 +254,9 @@ class _Check:
                     left.append(cited)
         for walk in self._walks.values():
             walk.end()
+        false = list(self._false(citations))
         problems = [walk.problem for walk in self._walks.values() if walk.problem is not None]
-        return [*problems, *self._put_in, *self._false(citations)]
+        return [*problems, *self._put_in, *false]
 
     def _extents(self) -> dict[str, StreamExtent]:
         found = {extent.head.stream: extent for extent in self._store.extents()}
@@ -328,8 +329,7 @@ class _Check:
             if known == digest:
                 self._confirmed.add((stream, seq))
             elif known is None:
-                reason = f"is missing: {citation.stream}@1 names it"
-                yield ChainProblem(stream, seq, "", reason)
+                walk.lack(seq, f"{citation.stream}@1")
             elif (stream, seq) in self._confirmed or (stream, seq) in doubtful:
                 yield _false_citation(citation)
             else:
