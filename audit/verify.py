@@ -140,7 +140,7 @@ def verify_store(
         damage=digests.damage if digests else None,
         assumed=check.assumed,
         assumed_since=None if digests is None or line is None else digests.times[line],
-        notes=tuple(_notes(digests, since, line)),
+        notes=(*_notes(digests, since, line), *check.notes(user_id)),
     )
 
 
@@ -197,6 +197,13 @@ class _Check:
     def streams(self) -> int:
         """How many streams the store holds, of those that are looked at."""
         return len(self._met)
+
+    def notes(self, user_id: str | None) -> Iterator[str]:
+        """Say what was not there to be looked at."""
+        if user_id is not None:
+            owner = account_owner(user_id)
+            if not any(parse_stream(stream)[0] == owner for stream in self._walks):
+                yield f"there is no stream of account {user_id!r}"
 
     def expect(self, head: ChainHead, name: str) -> None:
         """Note that a record is named outside of the store."""
