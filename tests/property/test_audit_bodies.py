@@ -25,17 +25,18 @@ _NAMES = (*BEFORE_META, *AFTER_META)
 def _rows(draw: st.DrawFn) -> Row:
     """Rows of any values, whether or not a record could hold them."""
     found = dict(zip(_NAMES, draw(st.tuples(*[_value] * len(_NAMES))), strict=True))
+    link = draw(st.binary(min_size=32, max_size=32))
     own = {
         "recorded_at": 1,
         "late": False,
         "hash_version": 1,
-        "prev_hash": draw(st.binary(min_size=32, max_size=32)),
+        "prev_hash": link,
         "hash": b"",
         "meta_data": draw(_meta),
     }
     row = tuple({**found, **own}[name] for name in COLUMNS)
     place = COLUMNS.index("hash")
-    digest = chain_hash(own["prev_hash"], sealed_of(row).body)
+    digest = chain_hash(link, sealed_of(row).body)
     return (*row[:place], digest, *row[place + 1 :])
 
 
