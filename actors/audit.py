@@ -26,12 +26,14 @@ from audit.receipts import (
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
+    from audit.digests import Digests
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
     from audit.rows import Row
     from audit.store import AuditStore, StreamExtent
     from audit.totals import Group
+    from audit.verify import VerifyReport
 
 
 class AuditActor:
@@ -43,10 +45,12 @@ class AuditActor:
     Args:
         journal: the journal's file.
         store_url: the store, ``duckdb:///path``.
+        digests: the digests' file; none is written if ``None``.
     """
 
-    def __init__(self, journal: Path, store_url: str) -> None:
+    def __init__(self, journal: Path, store_url: str, digests: Path | None = None) -> None:
         """Know what to open."""
+        self._digests = digests
         self._journal = journal
         self._store_url = store_url
         self._opening = threading.Lock()
@@ -58,7 +62,7 @@ class AuditActor:
 
         with self._opening:
             if self._opened is None:
-                self._opened = AuditLedger(self._store(), self._journal)
+                self._opened = AuditLedger(self._store(), self._journal, digests=self._digests)
             return self._opened
 
     @property
@@ -115,8 +119,16 @@ class AuditActor:
 
     def verify(self) -> str | None:
         """Check every chain; returns the first problem in words."""
-        problem = self._ledger.verify().problem
-        return None if problem is None else str(problem)
+        return self.verification().first_problem
+
+    def verification(
+        self,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains for a :class:`actors.engine_trail.EngineTrail`."""
+        return self._ledger.verify(since=since, user_id=user_id, digests=digests)
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read rows for a :class:`actors.engine_trail.EngineTrail`."""

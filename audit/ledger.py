@@ -12,6 +12,8 @@ from types import TracebackType
 from audit.adoption import adopt_store
 from audit.backlog import Backlog
 from audit.chain import ChainHead, SealedRecord
+from audit.digest_keeper import DigestKeeper, DigestPolicy
+from audit.digests import DigestFile, Digests, read_digests
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -67,6 +69,9 @@ class AuditLedger:
         journal: path of the journal's file.
         clock: dates and measures.
         policy: how the store is filled.
+        digests: path of the file that is given digests of the stored trail (see
+            :mod:`audit.digests`); none is written if ``None``.
+        digest_policy: when.
         fills_by_itself: whether a thread fills it. If not, nothing runs in the background:
             :meth:`fill_step` moves what there is, and so do reading and closing.
 
@@ -86,12 +91,15 @@ class AuditLedger:
         *,
         clock: Clock | None = None,
         policy: FillPolicy | None = None,
+        digests: str | Path | None = None,
+        digest_policy: DigestPolicy | None = None,
         fills_by_itself: bool = True,
     ) -> None:
         """Open both, give the store what it lacks, and begin to fill it."""
         self._clock = clock or SystemClock()
         self._store = make_store(store, clock=self._clock) if isinstance(store, str) else store
         self._closed: bool | None = None
+        self._digests = None if digests is None else Path(digests)
         with ExitStack() as undo:
             undo.callback(self._store.close)
             self._journal = Journal(journal, clock=self._clock)
@@ -99,6 +107,15 @@ class AuditLedger:
             self._backlog = Backlog(self._journal)
             undo.callback(self._backlog.close)
             self._filler = Filler(self._backlog, self._store, clock=self._clock, policy=policy)
+            if self._digests is not None:
+                self._filler.digests = DigestKeeper(
+                    DigestFile(self._digests),
+                    self._backlog,
+                    self._store,
+                    clock=self._clock,
+                    alarm=self._filler.alarm,
+                    policy=digest_policy,
+                )
             self._recall = Recall(self._journal, self._backlog, self._filler, self._store)
             self._open_store()
             self._undo = undo.pop_all()
@@ -234,16 +251,40 @@ class AuditLedger:
         with self.reading(timeout) as store:
             return store.count()
 
-    def verify(self, *, timeout: float = 60.0) -> VerifyReport:
-        """Check all chains in the store, up to the last records that the journal knows.
+    def verify(
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+        timeout: float = 60.0,
+    ) -> VerifyReport:
+        """Check the chains in the store against the digests, and the last records of the journal.
+
+        Args:
+            since: see :func:`audit.verify.verify_store`.
+            user_id: see there.
+            digests: another file's, as a copy that was kept elsewhere; the own ones if ``None``.
+            timeout: seconds to wait for the store to have every acknowledged record.
 
         Raises:
             StoreUnavailable: the store cannot be read, or does not have all records in time.
+            DigestsUnreadable: the digests cannot be read.
         """
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
         with self.reading(timeout) as store:
-            return verify_store(store, anchors=heads, apart=apart)
+            if digests is None and self._digests is not None and self._digests.exists():
+                digests = read_digests(self._digests)
+            return verify_store(
+                store,
+                anchors=heads,
+                newest=self._journal.heads,
+                apart=apart,
+                digests=digests,
+                since=since,
+                user_id=user_id,
+            )
 
     def status(self) -> LedgerStatus:
         """Say how the audit fares; never waits for the store."""

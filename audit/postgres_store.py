@@ -29,6 +29,7 @@ from sqlalchemy import (
     Uuid,
     cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -41,6 +42,7 @@ from audit.queries import RecordQuery
 from audit.rows import COLUMNS, Row
 from audit.schema import migrate, reconciliation_log
 from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
+from engine.clock import to_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -156,6 +158,34 @@ class PostgresStore:
             .order_by(log.stream, log.seq)
         )
 
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie; see :meth:`audit.store.AuditStore.scan`.
+
+        A page is a range of the table's blocks, read in a transaction of its own, so that no
+        transaction lasts for long however large the table is.
+        """
+        statement = select(*_READING)
+        if streams is not None:
+            statement = statement.where(reconciliation_log.c.stream.in_(streams))
+        if recorded_since is not None:
+            moment = to_datetime(recorded_since)
+            statement = statement.where(reconciliation_log.c.recorded_at >= moment)
+        ((blocks,),) = self._read(_BLOCKS)
+        step = max(1, page // _ROWS_IN_BLOCK)
+        for first in range(0, blocks, step):
+            # The last page has no end: what is inserted meanwhile may make the table longer.
+            behind = _place(first) <= _PLACE
+            pages = [behind] if first + step >= blocks else [behind, _place(first + step) > _PLACE]
+            rows = self._read(statement.where(*pages))
+            if rows:
+                yield rows
+
     def checkpoint(self) -> None:
         """Do nothing: what was committed is on disk, for the session sees to that when it opens."""
         with self._lock:
@@ -213,4 +243,18 @@ def _reading(name: str) -> ColumnElement[Any]:
     return column
 
 
+def _place(block: int) -> ColumnElement[Any]:
+    """Name the beginning of a block of the table."""
+    return literal_column(f"'({block},0)'::tid")
+
+
+_PLACE: ColumnElement[Any] = literal_column("ctid")
+_ROWS_IN_BLOCK = 10
+"""How many rows share a block of 8 KiB, at most, unless they are unusually small."""
+_BLOCKS = select(
+    literal_column(
+        f"pg_relation_size('{reconciliation_log.name}') / current_setting('block_size')::bigint",
+        BigInteger,
+    )
+)
 _READING = [_reading(name) for name in COLUMNS]

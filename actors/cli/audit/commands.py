@@ -11,6 +11,7 @@ from actors.cli.audit.search import search
 from actors.cli.audit.show import show
 from actors.cli.audit.stats import stats
 from actors.cli.audit.tail import tail
+from actors.cli.audit.verify import verify
 
 audit = typer.Typer(
     name="audit",
@@ -24,6 +25,7 @@ audit.command()(search)
 audit.command()(export)
 audit.command()(stats)
 audit.command()(replay)
+audit.command()(verify)
 audit.command("check-history")(check_history)
 
 
