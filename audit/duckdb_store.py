@@ -163,6 +163,10 @@ class DuckDBStore:
         """Read the rows that a query chooses, in its order."""
         return self._read(query.choose(_READING))
 
+    def select(self, statement: Select[Any]) -> list[tuple[Any, ...]]:
+        """Run a statement over the table; see :class:`audit.totals.Selects`."""
+        return self._read(statement)
+
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
         log = reconciliation_log.c

@@ -11,7 +11,7 @@ from types import TracebackType
 
 from audit.adoption import adopt_store
 from audit.backlog import Backlog
-from audit.chain import SealedRecord
+from audit.chain import ChainHead, SealedRecord
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -185,6 +185,10 @@ class AuditLedger:
         """
         return self._recall.histories(user_ids)
 
+    def heads(self) -> tuple[ChainHead, ...]:
+        """Last record of every stream that has one, as far as it was acknowledged."""
+        return self._journal.heads()
+
     def gaps(self) -> tuple[StreamGap, ...]:
         """What the store lacks and the journal no longer holds, as last looked for."""
         return self._filler.gaps
@@ -217,8 +221,8 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            rows = self._store.query(query or RecordQuery())
+        with self.reading(timeout) as store:
+            rows = store.query(query or RecordQuery())
         return tuple(record_of_row(row) for row in rows)
 
     def count(self, *, timeout: float = 60.0) -> int:
@@ -227,8 +231,8 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            return self._store.count()
+        with self.reading(timeout) as store:
+            return store.count()
 
     def verify(self, *, timeout: float = 60.0) -> VerifyReport:
         """Check all chains in the store, up to the last records that the journal knows.
@@ -238,8 +242,8 @@ class AuditLedger:
         """
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
-        with self._reading(timeout):
-            return verify_store(self._store, anchors=heads, apart=apart)
+        with self.reading(timeout) as store:
+            return verify_store(store, anchors=heads, apart=apart)
 
     def status(self) -> LedgerStatus:
         """Say how the audit fares; never waits for the store."""
@@ -283,7 +287,12 @@ class AuditLedger:
             self._filler.alarm(taken_over)
 
     @contextmanager
-    def _reading(self, timeout: float) -> Iterator[None]:
+    def reading(self, timeout: float = 60.0) -> Iterator[AuditStore]:
+        """Lend the store for reading: it has every record acknowledged before.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have them in time.
+        """
         if not self._filler.drain(timeout):
             state = self.status()
             raise StoreUnavailable(
@@ -292,7 +301,7 @@ class AuditLedger:
                 "ask again later"
             )
         try:
-            yield
+            yield self._store
         except StoreUnavailable as error:
             self._filler.distrust(error)
             raise
