@@ -26,6 +26,7 @@ from audit.receipts import (
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
+    from audit.certificate import Certificate
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
@@ -117,6 +118,12 @@ class AuditActor:
         """Check every chain; returns the first problem in words."""
         problem = self._ledger.verify().problem
         return None if problem is None else str(problem)
+
+    def certificate(self, trigger_id: str, made_at: int) -> Certificate:
+        """Make the flat certificate of an episode; see :func:`certificate_of`."""
+        from audit.certifying import certificate_of
+
+        return certificate_of(self._trail, trigger_id, made_at=made_at)
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read rows for a :class:`actors.engine_trail.EngineTrail`."""

@@ -20,6 +20,7 @@ from actors.registry import Registry
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from actors.shadowing import refuse_shadowed_packages
 from actors.supervisor_process import SupervisorProcess
+from audit.certificate import Certificate
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
@@ -285,6 +286,18 @@ class RiskEngine:
     def records(self, query: RecordQuery | None = None) -> list[AuditRecord]:
         """Read audit records; every acknowledged one is seen."""
         return self._get(self.calls.records(query or RecordQuery()))
+
+    def certificate(self, trigger_id: str) -> Certificate:
+        """Make an episode's flat certificate, from its records alone, and check their chains.
+
+        Args:
+            trigger_id: the episode: a trigger's id, or a direct close's own. One that is still
+                open gets a certificate that says so.
+
+        Raises:
+            UnknownEpisode: no record says that it was accepted; the message says what to do.
+        """
+        return self._get(self.calls.certificate(trigger_id))
 
     def trail(self) -> EngineTrail:
         """Read the audit a page at a time, in every way that a stored trail can be read."""

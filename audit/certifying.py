@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from audit.certificate import Certificate, CertifiedClose, Residual, Seen, Timings, Verdict
-from audit.chain import ChainHead, SealedRecord
 from audit.errors import UnknownEpisode
 from audit.events import mandate_of
 from audit.places import Entry, RecordSource, Verification, entry_of, verify_streams
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.records import EventType, storable
 from audit.sightings import Moment, moment_of
+from audit.trail import Trail
 from engine.brokers.port import Position
 from engine.clock import to_wall_us
 from engine.mandates import Mandate
@@ -21,29 +21,23 @@ _ACCEPTED = (EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
 _KNOWN = (*_ACCEPTED, EventType.POSITION_CLOSED, EventType.ACCOUNT_SEEN, EventType.EPISODE_FINISHED)
 
 
-def certificate_of(
-    source: RecordSource,
-    trigger_id: str,
-    *,
-    made_at: int,
-    heads: Iterable[ChainHead] = (),
-    apart: Iterable[SealedRecord] = (),
-) -> Certificate:
+def certificate_of(trail: Trail, trigger_id: str, *, made_at: int) -> Certificate:
     """Make the certificate of one episode, and check the chains that it rests on.
 
     Args:
-        source: all acknowledged records.
+        trail: all acknowledged records.
         trigger_id: the episode: a trigger's id, or a direct close's own.
         made_at: now, µs UTC.
-        heads: last record of each stream that the journal knows.
-        apart: records that were set aside.
 
     Raises:
         UnknownEpisode: no record says that it was accepted; the message says what to do.
-        StoreUnavailable: the records cannot be read.
+        ValueError: ``trigger_id`` is empty.
+        AuditError: the records cannot be read.
     """
-    entries = episode_entries(source, trigger_id)
-    verification = verify_streams(source, entries, heads=heads, apart=apart)
+    heads = trail.heads()  # before the records: what arrives meanwhile is no contradiction
+    entries = episode_entries(trail, trigger_id)
+    apart = [item.record for item in trail.set_aside()]
+    verification = verify_streams(trail, entries, heads=heads, apart=apart)
     return certify(trigger_id, entries, verification, made_at=made_at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from actors.cli.audit.certificate import certificate
 from actors.cli.audit.history import check_history
 
 audit = typer.Typer(
@@ -12,6 +13,7 @@ audit = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+audit.command("certificate")(certificate)
 audit.command("check-history")(check_history)
 
 
