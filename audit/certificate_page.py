@@ -178,7 +178,6 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
         ("price", _number(result.closed_price)),
         ("P&L", _money(result.pnl)),
         ("closed by", evidence.closed_by),
-        ("reason", result.close_reason),
         ("close id", result.close_id),
     ]
     if result.error_message:
@@ -191,7 +190,8 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
         "what": f"{evidence.symbol}{side}",
         "is_good": result.success,
         "facts": facts,
-        "attempts": [_attempt(attempt) for attempt in evidence.attempts],
+        "attempts": _attempts(evidence.attempts),
+        "said": [(a.number, list(_flat(a.details))) for a in evidence.attempts if a.details],
         "deals": _Table(
             (
                 "deal",
@@ -224,20 +224,22 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    took_ms = (attempt.answered_us - attempt.sent_us) / 1000
-    said = f"{attempt.code} {attempt.text}".strip()
-    return {
-        "number": attempt.number,
-        "facts": [
-            ("sent", _moment(attempt.sent_us)),
-            ("answered after", f"{took_ms:.3f} ms"),
-            ("answer", f"{attempt.verdict.value}: {said}"),
-            ("lots", f"{_number(attempt.volume_asked)} asked, {_number(attempt.volume)} filled"),
-            ("price", _number(attempt.price)),
+def _attempts(attempts: Iterable[Attempt]) -> _Table:
+    return _Table(
+        ("attempt", "sent (UTC)", ">answered after", ">lots asked", ">filled", ">price", "answer"),
+        [
+            (
+                a.number,
+                _moment(a.sent_us),
+                f"{(a.answered_us - a.sent_us) / 1000:.3f} ms",
+                _number(a.volume_asked),
+                _number(a.volume),
+                _number(a.price or None),
+                f"{a.verdict.value}: {a.code} {a.text}",
+            )
+            for a in attempts
         ],
-        "details": list(_flat(attempt.details)),
-    }
+    )
 
 
 def _flat(details: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
