@@ -15,6 +15,7 @@ from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from audit.certificate import Certificate
 from audit.queries import RecordQuery
+from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig
@@ -190,6 +191,10 @@ class AsyncRiskEngine:
     async def certificate(self, trigger_id: str) -> Certificate:
         """Make an episode's flat certificate, from its records alone."""
         return await self._get(self.calls.certificate(trigger_id))
+
+    async def reconcile(self, user_id: str | None = None) -> list[AccountReconciled]:
+        """Compare the store with the broker's deals of one account, or of all."""
+        return await self._get(self.calls.reconcile(user_id))
 
     async def count_records(self) -> int:
         """Count audit records."""

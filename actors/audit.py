@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
+    from audit.reconciling import AccountReconciled
     from audit.rows import Row
     from audit.store import AuditStore, StreamExtent
     from audit.totals import Group
+    from engine.brokers.port import Deal
 
 
 class AuditActor:
@@ -124,6 +126,19 @@ class AuditActor:
         from audit.certifying import certificate_of
 
         return certificate_of(self._trail, trigger_id, made_at=made_at)
+
+    def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter; ``None``: it has no records."""
+        from audit.reconciling_trail import account_claims
+
+        claims = account_claims(self._trail, user_id)
+        return None if claims is None else claims.horizon.since_ms
+
+    def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
+        from audit.reconciling_trail import reconciled
+
+        return reconciled(self._trail, user_id, deals)
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read rows for a :class:`actors.engine_trail.EngineTrail`."""

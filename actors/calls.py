@@ -18,6 +18,7 @@ from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef, account_name
 from actors.registry import Registry
 from audit.certificate import Certificate
 from audit.queries import RecordQuery
+from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
@@ -180,6 +181,12 @@ class EngineCalls:
         arguments.nonempty_text("trigger_id", trigger_id)
         call = self.audit.certificate.options(concurrency_group=READING)
         return Call(partial(call.remote, trigger_id, SystemClock().wall_us()), _same)
+
+    def reconcile(self, user_id: str | None) -> Call[list[AccountReconciled]]:
+        """Compare the store with the brokers' deals."""
+        if user_id is not None:
+            arguments.nonempty_text("user_id", user_id)
+        return Call(partial(self.supervisor.reconcile.remote, user_id), list)
 
     def count_records(self) -> Call[int]:
         """Count the audit."""

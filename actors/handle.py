@@ -22,6 +22,7 @@ from actors.shadowing import refuse_shadowed_packages
 from actors.supervisor_process import SupervisorProcess
 from audit.certificate import Certificate
 from audit.queries import RecordQuery
+from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig
@@ -288,16 +289,22 @@ class RiskEngine:
         return self._get(self.calls.records(query or RecordQuery()))
 
     def certificate(self, trigger_id: str) -> Certificate:
-        """Make an episode's flat certificate, from its records alone, and check their chains.
-
-        Args:
-            trigger_id: the episode: a trigger's id, or a direct close's own. One that is still
-                open gets a certificate that says so.
+        """Make the flat certificate of an episode, open or ended; see :mod:`audit.certificate`.
 
         Raises:
             UnknownEpisode: no record says that it was accepted; the message says what to do.
         """
         return self._get(self.calls.certificate(trigger_id))
+
+    def reconcile(self, user_id: str | None = None) -> list[AccountReconciled]:
+        """Compare the store with the broker's deals of one account, or of all, one by one.
+
+        Differences are put on record, each once. What could not be done is reported as an error.
+
+        Raises:
+            UnknownAccount: no such account.
+        """
+        return self._get(self.calls.reconcile(user_id))
 
     def trail(self) -> EngineTrail:
         """Read the audit a page at a time, in every way that a stored trail can be read."""

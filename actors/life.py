@@ -29,6 +29,7 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
@@ -287,6 +288,17 @@ class AccountLife:
         positions = await self._broker.positions()
         pending = await self._broker.pending_orders()
         return Exposure(len(positions), len(pending), self._clock.monotonic())
+
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time, both ends included.
+
+        Raises:
+            NotActivated: another life is meant.
+            BrokerError: the broker cannot be read.
+        """
+        self._take(term)
+        deals = await self._broker.deals_between(since_ms, until_ms)
+        return DealsPage(deals, self._clock.monotonic())
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look; see :meth:`actors.guarding.Guarding.watch`.

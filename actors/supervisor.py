@@ -23,24 +23,15 @@ from actors.messages import (
     Term,
 )
 from actors.outbox import AuditOutbox
-from actors.refusing import (
-    REFUSALS,
-    EngineStopping,
-    TriggerRefused,
-    refusal_record,
-    why_refused,
-)
+from actors.reconciling import Reconciler
+from actors.refusing import REFUSALS, EngineStopping, TriggerRefused, refusal_record, why_refused
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
 from audit.errors import AuditError
-from audit.events import (
-    account_released,
-    actor_killed,
-    mandate_of,
-    plain_event,
-)
+from audit.events import account_released, actor_killed, mandate_of, plain_event
 from audit.receipts import AccountHistory
+from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord, EventType, record_of
 from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
@@ -153,6 +144,7 @@ class Supervisor:
         parts = (self._roster, self._episodes, self._outbox, self._clock)
         self._lockout = Lockout(*parts, self._config)
         self._watching = Watching(*parts, self._stage)
+        self._reconciler = Reconciler(*parts, audit, chain, self._config)
         now = self._clock.wall_us()  # not waited for: an audit that is away holds up no episode
         self._note(plain_event(EventType.ENGINE_STARTED, "", opened.stream, occurred_at=now))
         self._roster.remember(specs, dict(newest))
@@ -297,7 +289,6 @@ class Supervisor:
         """
         await self.start()
         self._roster[user_id]
-
         if not self._lockout.forget(user_id):
             return False
         self._episodes.let_go(user_id)
@@ -329,6 +320,13 @@ class Supervisor:
         await self.start()
         read = (self._roster.call_again(u, lambda link, _: link.book()) for u in user_ids)
         return list(await asyncio.gather(*read))
+
+    async def reconcile(self, user_id: str | None) -> list[AccountReconciled]:
+        """Compare records with brokers' deals; see :meth:`Reconciler.reconcile`."""
+        await self.start()
+        return await self._reconciler.reconcile(
+            list(self._roster) if user_id is None else [user_id]
+        )
 
     async def status(self) -> EngineStatus:
         """Describe the engine at this moment."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from audit.canonical import write_number
@@ -113,6 +114,53 @@ def difference_record(difference: Difference, *, occurred_at: int) -> AuditRecor
             "deals": list(difference.deals),
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReconciled:
+    """What became of reconciling one account."""
+
+    user_id: str
+    closes: int = 0
+    """Final records that were compared."""
+    deals: int = 0
+    """Deals of the broker that were read."""
+    begins_ms: int | None = None
+    """Broker's time from which all deals were judged; see :class:`Horizon`."""
+    differences: tuple[Difference, ...] = ()
+    error: str | None = None
+    """Why it could not be done."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it was done, and nothing speaks against the store."""
+        return self.error is None and all(one.kind.is_mild for one in self.differences)
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {
+            "user_id": self.user_id,
+            "closes": self.closes,
+            "deals": self.deals,
+            "begins_ms": self.begins_ms,
+            "error": self.error,
+            "differences": [
+                {
+                    "kind": one.kind.value,
+                    "is_mild": one.kind.is_mild,
+                    "is_new": one.is_new,
+                    "text": one.text,
+                    "position": one.position,
+                    "close_id": one.close_id,
+                    "trigger_id": one.trigger_id,
+                    "recorded": write_number(one.recorded),
+                    "found": write_number(one.found),
+                    "deals": list(one.deals),
+                    "event_id": one.event_id,
+                }
+                for one in self.differences
+            ],
+        }
 
 
 @dataclass(frozen=True, slots=True)

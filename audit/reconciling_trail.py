@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.queries import RecordQuery
-from audit.reconciling import Claim, Difference, Horizon, claim_of, compare, horizon_of
+from audit.reconciling import AccountReconciled, Claim, Horizon, claim_of, compare, horizon_of
 from audit.records import EventType, storable
 from audit.sightings import sighting_of
 from audit.trail import Trail, records
@@ -43,25 +43,29 @@ def account_claims(trail: Trail, user_id: str) -> AccountClaims | None:
     return AccountClaims(claims, frozenset(seen), horizon_of(first.occurred_at, claims))
 
 
-def find_differences(
-    trail: Trail, user_id: str, claims: AccountClaims, deals: Iterable[Deal]
-) -> tuple[Difference, ...]:
-    """Compare what was read of an account with its broker's deals.
+def reconciled(trail: Trail, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+    """Compare what a trail says of an account with its broker's deals.
 
     Each difference says whether an earlier run has put it on record.
+
+    Args:
+        trail: all acknowledged records.
+        user_id: the account.
+        deals: its deals since the horizon of :func:`account_claims`, oldest first.
 
     Raises:
         AuditError: the records cannot be read.
     """
-    found = compare(
+    read = account_claims(trail, user_id)
+    if read is None:
+        return AccountReconciled(user_id, deals=len(deals))
+    found = compare(user_id, read.claims, deals, horizon=read.horizon, seen_open=read.seen_open)
+    noted = RecordQuery(user_id=storable(user_id), event_types=(EventType.RECONCILE_DIFFERENCE,))
+    known = {record.event_id for record in records(trail, noted)} if found else set()
+    return AccountReconciled(
         user_id,
-        claims.claims,
-        deals,
-        horizon=claims.horizon,
-        seen_open=claims.seen_open,
+        closes=len(read.claims),
+        deals=len(deals),
+        begins_ms=read.horizon.begins_ms,
+        differences=tuple(replace(one, is_new=one.event_id not in known) for one in found),
     )
-    if not found:
-        return ()
-    query = RecordQuery(user_id=storable(user_id), event_types=(EventType.RECONCILE_DIFFERENCE,))
-    known = {record.event_id for record in records(trail, query)}
-    return tuple(replace(one, is_new=one.event_id not in known) for one in found)

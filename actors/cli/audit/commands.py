@@ -6,6 +6,7 @@ import typer
 
 from actors.cli.audit.certificate import certificate
 from actors.cli.audit.history import check_history
+from actors.cli.audit.reconcile import reconcile
 
 audit = typer.Typer(
     name="audit",
@@ -15,6 +16,7 @@ audit = typer.Typer(
 )
 audit.command("certificate")(certificate)
 audit.command("check-history")(check_history)
+audit.command("reconcile")(reconcile)
 
 
 @audit.callback()
