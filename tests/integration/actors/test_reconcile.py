@@ -26,8 +26,10 @@ Kind = DifferenceKind
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scripted broker's clock begins in 1970: there are many pages to today."""
+    """The scripted broker's clock begins in 1970: there would be many pages to today."""
     monkeypatch.setattr(reconciling, "PAGE_PAUSE_S", 0.0)
+    monkeypatch.setattr(reconciling, "FIRST_SPAN_MS", 10 * reconciling.LONGEST_SPAN_MS)
+    monkeypatch.setattr(reconciling, "LONGEST_SPAN_MS", 10 * reconciling.LONGEST_SPAN_MS)
 
 
 async def closed(local: Local, *user_ids: str) -> None:
