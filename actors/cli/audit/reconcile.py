@@ -73,7 +73,8 @@ def lines_of(reports: Sequence[AccountReconciled]) -> list[str]:
         noted = len(report.differences) - count
         lines.append(
             f"{report.user_id}: {report.closes:,} records and {report.deals:,} deals compared, "
-            f"{count:,} differences" + (f", {noted:,} closed by others" if noted else "")
+            f"{count:,} difference{'' if count == 1 else 's'}"
+            + (f", {noted:,} closed by others" if noted else "")
         )
         for one in report.differences:
             known = "" if one.is_new else " (on record already)"
