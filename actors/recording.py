@@ -211,9 +211,13 @@ class RecordKeeper:
             return
         self._on_the_way = None
         self._failures = 0
+        done = receipt.acknowledged
         if self._stream.stream in receipt.superseded:
+            # What was set aside for it is held: the supervisor may still know this life as the
+            # newest, and what it hands in then counts.
             self._superseded()
-        done = {apart.record.event_id for apart in receipt.set_aside} | receipt.acknowledged
+        else:
+            done |= {apart.record.event_id for apart in receipt.set_aside}
         self._inherited = [r for r in self._inherited if r.event_id not in done]
         self.acknowledged(_reached(self._held, done))
 

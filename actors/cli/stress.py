@@ -59,8 +59,8 @@ def stress(
     chaos: Annotated[
         str | None,
         typer.Option(
-            help="Kill processes of the engine: kills=N,seed=S[,targets=account,supervisor,audit]. "
-            "With --venue external."
+            help="Kill processes of the engine: kills=N,seed=S, and perhaps targets= "
+            "one or several of account,supervisor,audit. With --venue external."
         ),
     ] = None,
     settle_ms: Annotated[

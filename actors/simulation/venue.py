@@ -17,6 +17,7 @@ from actors.simulation.clock import TrueTime
 from actors.simulation.network import Network
 from actors.simulation.process import Process
 from actors.simulation.terminals import LiveFaults, VenueTerminal
+from actors.simulation.timing import SETTLE_WINDOW_S
 from engine.brokers.terminal_calls import TerminalReply
 from engine.identity import is_close_tag
 from engine.simulated.account import AccountSettings
@@ -40,6 +41,7 @@ class CloseSeen:
     volume: float
     tag: str
     sent_us: int
+    """When its sender handed it to its terminal, which may have held it for a while."""
     read_volume: float | None
     """Lots of the position at its sender's last read since the request before; ``None``: the
     sender had not read it since."""
@@ -58,6 +60,13 @@ class CloseSeen:
     """How many deals the account had when it was read."""
     ours_between: float = 0.0
     """Lots that our own requests took out of the position since the sender's read."""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it reached the venue later than any client waits for."""
+        return (
+            self.arrived_us is not None and self.arrived_us - self.sent_us > SETTLE_WINDOW_S * 1e6
+        )
 
     @property
     def is_late(self) -> bool:
@@ -169,7 +178,9 @@ class VenueAccount:
                 len(self.terminal.book.deals),
             )
 
-    def leaves(self, process: Process, request: Mapping[str, Any]) -> CloseSeen | None:
+    def leaves(
+        self, process: Process, request: Mapping[str, Any], handed_us: int
+    ) -> CloseSeen | None:
         """Note that an order leaves its sender; ``None`` if it is no close."""
         if request.get("action") != Action.DEAL:
             if request.get("action") == Action.REMOVE:
@@ -185,7 +196,7 @@ class VenueAccount:
             symbol=str(request.get("symbol", "")),
             volume=float(request.get("volume", 0.0)),
             tag=str(request.get("comment", "")),
-            sent_us=self.now_us(),
+            sent_us=handed_us,
             read_volume=None if read is None else read[0],
             read_at_us=None if read is None else read[1],
             read_deals=0 if read is None else read[2],
@@ -260,11 +271,12 @@ class VenueCalls:
         """Call the terminal; the request travels, acts, and its answer travels back."""
         process, account = self._process, self._account
         process.check()
+        handed_us = account.now_us()
         hang = account.faults.take_hang(function) if process.can_hang else None
         if hang is not None and hang.kind is FaultKind.HANG:
             await self._hang(hang.seconds, hang.kind)
         if function == "order_send":
-            value = await self._order(args[0], hang)
+            value = await self._order(args[0], hang, handed_us)
         else:
             await asyncio.sleep(account.random.uniform(0.0002, 0.004))
             process.check()
@@ -274,9 +286,9 @@ class VenueCalls:
             return TerminalReply(value, account.terminal.last_error())
         return TerminalReply(value)
 
-    async def _order(self, request: Mapping[str, Any], hang: Fault | None) -> Any:
+    async def _order(self, request: Mapping[str, Any], hang: Fault | None, handed_us: int) -> Any:
         process, account, network = self._process, self._account, self._account.network
-        seen = account.leaves(process, request)
+        seen = account.leaves(process, request, handed_us)
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def act() -> None:

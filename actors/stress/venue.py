@@ -28,6 +28,8 @@ RATE_LATE = 0.08
 """Of the requests under chaos: answered 10012 or 10008 first, executed after that."""
 RATE_LOST = 0.04
 """Of the requests under chaos: executed, and never answered."""
+RATE_DUPLICATED = 0.04
+"""Of the requests under chaos: delivered twice, and answered twice."""
 MOST_READY_S = 600.0
 
 
@@ -159,5 +161,6 @@ def _behaviour(options: StressOptions) -> VenueBehaviour:
         rate_late=RATE_LATE,
         late_ms=longest_ms - options.latency_ms,
         rate_lost_answers=RATE_LOST,
+        rate_duplicated=RATE_DUPLICATED,
         seed=chaos.seed,
     )

@@ -17,12 +17,15 @@ def check_serial(account: Account, settle_window_us: int | None) -> Iterator[Vio
 
     A request is in flight from its arrival until it was answered conclusively, and until it was
     executed if that came later. One whose fate nobody was told may act until the settle window
-    is over, unless it is executed or its position ends before.
+    is over, unless it is executed or its position ends before. One that was on its way for longer
+    than the window is beyond what any client can wait for: it is not compared.
     """
     in_flight: VenueRequest | None = None
     acting: VenueRequest | None = None
     acting_until = -math.inf
     for request in account.requests:
+        if settle_window_us is not None and request.arrived_us - request.left_us > settle_window_us:
+            continue
         if in_flight is not None and request.arrived_us < _until(in_flight):
             yield _violation(
                 account,

@@ -21,6 +21,7 @@ from actors.calls import Call
 from actors.links import ActorLost
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig
+from engine.errors import RiskEngineError
 from engine.models import CloseResult, GuardTrigger, GuardType
 from engine.simulated.served.process import BROKER
 
@@ -66,6 +67,28 @@ def _close(engine: RiskEngine, user_id: str, ticket: int, key: str) -> dict[str,
     return _plain(done)
 
 
+def _close_some(
+    engine: RiskEngine, user_id: str, tickets: list[int], key: str
+) -> list[dict[str, Any]]:
+    refs = [{"position_id": f"p{ticket}", "ticket": ticket} for ticket in tickets]
+    bulk = engine.close_all_positions(user_id, "test", refs, idempotency_key=key)
+    return [_plain(result) for result in bulk.results]
+
+
+def _misuse(
+    engine: RiskEngine, user_id: str, position_id: str, ticket: int, key: str, volume: float | None
+) -> str:
+    """Use a key for something else; the answer names the error."""
+    try:
+        if volume is None:
+            engine.close_position(position_id, ticket, user_id, "test", idempotency_key=key)
+        else:
+            engine.close_partial(position_id, ticket, user_id, volume, "test", idempotency_key=key)
+    except RiskEngineError as error:
+        return type(error).__name__
+    return "nothing was raised"
+
+
 def _submit(engine: RiskEngine, *names: str) -> list[str]:
     """Trigger accounts; each trigger has its account's name."""
     now = datetime.now(UTC)
@@ -100,6 +123,8 @@ def _plain(result: CloseResult) -> dict[str, Any]:
 
 _STEPS: Mapping[str, Callable[..., Any]] = {
     "close": _close,
+    "close some": _close_some,
+    "misuse": _misuse,
     "submit": _submit,
     "result": _result,
     "wait": _wait,

@@ -35,8 +35,7 @@ def closes_what_it_can(run: Run) -> Iterator[Violation]:
 def _problem(run: Run, call: CallSeen) -> str:
     account = run.account(call.user_id)
     if call.status != "ok":
-        is_overtaken = any(other.contradicts == call.number for other in run.calls)
-        if call.status == "conflict" and is_overtaken:
+        if call.status == "conflict" and _is_key_taken(run, call):
             return ""
         return f"was answered with {call.status}: {call.error}"
     failed = [result for result in call.results if not result.success]
@@ -51,6 +50,24 @@ def _problem(run: Run, call: CallSeen) -> str:
     if call.state not in ("", "flat"):
         return f"ended {call.state}, although no result failed"
     return _left_open(account, call)
+
+
+def _is_key_taken(run: Run, call: CallSeen) -> bool:
+    """Whether another call has used the name or a key of this one for something else."""
+    assert call.ended_us is not None
+    for other in run.calls:
+        if other.number == call.number or other.begun_us > call.ended_us:
+            continue
+        if other.contradicts == call.number:
+            return True
+        same_keys = _keys(other) & _keys(call) if other.user_id == call.user_id else set()
+        if same_keys and other.status != "conflict" and other.volume != call.volume:
+            return True
+    return False
+
+
+def _keys(call: CallSeen) -> set[tuple[str, str]]:
+    return {(position, call.key or position) for position in call.positions or ()}
 
 
 def _left_open(account: AccountSeen, call: CallSeen) -> str:

@@ -58,7 +58,7 @@ class VenueBehaviour:
     share_cut: float = 0.5
     """Of the lost answers, those that cut the connection; the others leave the client hanging."""
     rate_duplicated: float = 0.0
-    """Delivered twice, as a network might."""
+    """Delivered twice, as a network might, and answered twice."""
     rate_partial: float = 0.0
     """Filled in part only (10010)."""
     seed: int = 0

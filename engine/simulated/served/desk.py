@@ -217,9 +217,9 @@ class AccountDesk:
             await self._until(answered_at)
             early = (self._early(entry, fate.answer_first), None)
             self._spawn(self._answer(line, call, entry, early))  # a hang holds the answer alone
-            await self._execute(entry, fate)
+            await self._execute(line, call, entry, fate)
             return
-        reply = await self._execute(entry, fate)
+        reply = await self._execute(line, call, entry, fate)
         if reply[1] is None or reply[1][0] not in _REFUSED_AT_ONCE:
             await self._until(answered_at)
         if not fate.is_lost:
@@ -237,20 +237,25 @@ class AccountDesk:
         if left > 0:
             await self._clock.sleep(left)
 
-    async def _execute(self, entry: ServedRequest, fate: Fate) -> Reply:
+    async def _execute(self, line: Line, call: int, entry: ServedRequest, fate: Fate) -> Reply:
         """Wait as long as the venue does, carry the request out, and have a duplicate follow."""
         if fate.delay_s:
             await self._clock.sleep(fate.delay_s)
         reply = await self._in_turn(lambda: self._carry_out(entry, fate.share))
         if fate.repeated_after_s is not None:
             again = self.ledger.duplicate(entry, self._now_us())
-            self._spawn(self._execute_again(again, fate.repeated_after_s))
+            self._spawn(self._execute_again(line, call, again, fate.repeated_after_s))
         return reply
 
-    async def _execute_again(self, entry: ServedRequest, delay_s: float) -> None:
+    async def _execute_again(
+        self, line: Line, call: int, entry: ServedRequest, delay_s: float
+    ) -> None:
+        """Carry a duplicate out, and answer it too: the client hears of one call twice."""
         if delay_s:
             await self._clock.sleep(delay_s)
-        await self._in_turn(lambda: self._carry_out(entry, 1.0))
+        reply = await self._in_turn(lambda: self._carry_out(entry, 1.0))
+        if not entry.is_lost:
+            await self._answer(line, call, entry, reply)
 
     def _carry_out(self, entry: ServedRequest, share: float) -> Reply:
         book = self.terminal.book

@@ -65,9 +65,12 @@ class VenueConnection:
             self._socket.sendall(frame)
         except OSError as error:
             raise SendFailed(str(error)) from error
-        answer = self._receive(monotonic() + timeout_s)
-        if answer.get("n") != self._number:
-            raise ProtocolError(f"call {self._number} was answered with number {answer.get('n')}")
+        deadline = monotonic() + timeout_s
+        while (answer := self._receive(deadline)).get("n") != self._number:
+            number = answer.get("n")
+            if not isinstance(number, int) or not 0 < number < self._number:
+                raise ProtocolError(f"call {self._number} was answered with number {number!r}")
+            # An earlier call's answer, come twice.
         return answer
 
     def _receive(self, deadline: float) -> Frame:

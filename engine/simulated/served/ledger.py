@@ -152,7 +152,13 @@ class RequestLedger:
     def duplicate(self, of: ServedRequest, now_us: int) -> ServedRequest:
         """Enter the second delivery of a request."""
         entry = ServedRequest(
-            of.number, of.connection, of.client_pid, now_us, of.request, is_duplicate=True
+            of.number,
+            of.connection,
+            of.client_pid,
+            now_us,
+            of.request,
+            is_duplicate=True,
+            is_lost=of.is_lost,
         )
         self.requests.append(entry)
         return entry

@@ -172,6 +172,20 @@ def test_a_superseded_stream_tells_the_life_that_writes_it(stream: str, told: in
     assert bench.superseded == told
 
 
+def test_what_is_set_aside_for_a_life_that_was_replaced_is_held_for_the_supervisor(
+    bench: Bench,
+) -> None:
+    bench.keep(2)
+    bench.keep(after_s=1.5)
+    first, second, third = bench.shipped[0].records
+    bench.shipped[0].answer = AppendReceipt(
+        frozenset({first.event_id, third.event_id}),
+        (SetAside(second, "concluded without proof"),),
+        superseded=frozenset({STREAM}),
+    )
+    assert numbers(bench.keeper.take()) == [2, 3]
+
+
 def test_what_was_inherited_goes_first_and_is_acknowledged_by_its_own_numbers() -> None:
     before = a_chain(3, "account:u1:7", first=50)[1:]
     bench = Bench(inherited=before)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -123,4 +124,14 @@ def test_a_lost_request_dies_with_its_position_where_tickets_protect(
         deals=(entry(7), entry(8), by_stop, leaving(8, 140, "T8")),
         requests=(LOST, request(8, 140, "T8")),
     )
+    assert kinds(history) == found
+
+
+@pytest.mark.parametrize(("held_us", "found"), [(0, {"unserial_pair"}), (1, set())])
+def test_what_a_terminal_held_longer_than_the_window_stands_in_nobodys_way(
+    held_us: int, found: set[str]
+) -> None:
+    arrived = 100 + WINDOW_US + held_us
+    held = request(arrived_us=arrived, sent_us=100, answered_us=arrived + 50, executed_us=None)
+    history = resent_at(arrived + 20, replace(held, executed_volume=0.0))
     assert kinds(history) == found

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from engine.simulated.served import ServedTerminal
 from engine.simulated.served.protocol import LOOPBACK, FrameBuffer, encode
 
@@ -105,3 +107,35 @@ def test_a_connection_that_is_cut_in_an_answer() -> None:
 
 def test_the_token_is_not_shown() -> None:
     assert "token" not in repr(terminal(1))
+
+
+def test_an_answer_that_comes_twice_is_no_answer_to_the_next_call() -> None:
+    twice = encode({"n": 2, "v": 3}) * 2
+
+    def serve(connection: socket.socket) -> None:
+        frames = FrameBuffer()
+        for said in (b"", WELCOME, twice, encode({"n": 3, "v": 4}), b""):
+            connection.sendall(said)
+            while (frame := frames.next_frame()) is None:
+                frames.feed(connection.recv(4096))
+        assert frame == {"bye": True}
+
+    with listening(serve) as port:
+        mt5 = terminal(port)
+        assert mt5.initialize() is True
+        assert (mt5.positions_total(), mt5.orders_total()) == (3, 4)
+        mt5.shutdown()
+
+
+@pytest.mark.parametrize("number", [5, 0, "2", None])
+def test_an_answer_to_what_was_not_asked_is_no_answer(number: object) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(WELCOME + encode({"n": number, "v": 3}))
+        while connection.recv(4096):
+            pass
+
+    with listening(serve) as port:
+        mt5 = terminal(port)
+        assert mt5.initialize() is True
+        assert mt5.positions_total() is None
+        assert mt5.last_error()[0] == -10002

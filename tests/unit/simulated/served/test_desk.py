@@ -114,16 +114,25 @@ async def test_a_lost_answer_is_an_execution_that_nobody_hears_of(
     assert (counts.answers_lost, counts.executed, counts.answered) == (1, 1, 0)
 
 
-async def test_a_duplicate_meets_a_position_that_is_gone() -> None:
+async def test_a_duplicate_meets_a_position_that_is_gone_and_is_answered_too() -> None:
     stage = DeskStage(rate_duplicated=1.0, execution_delay_ms=(10, 20))
     stage.send(close_of(stage.desk))
     await stage.clock.pass_time(1)
-    assert stage.line.retcode() == DONE
+    (once, (one, _)), (twice, (two, _)) = stage.line.replies
+    assert once == twice
+    assert (one.retcode, two.retcode) == (DONE, CLOSED)
     first, second = stage.desk.ledger.requests
     assert (second.number, second.is_duplicate, second.retcode) == (first.number, True, CLOSED)
     counts = stage.desk.counts()
     assert (counts.requests, counts.duplicates, counts.executed) == (1, 1, 1)
     assert counts.double_closes == ()
+
+
+async def test_a_duplicate_of_a_lost_answer_is_not_answered_either() -> None:
+    stage = DeskStage(rate_duplicated=1.0, rate_lost_answers=1.0, share_cut=0.0)
+    stage.send(close_of(stage.desk))
+    await stage.clock.pass_time(60)
+    assert (len(stage.desk.ledger.requests), stage.line.replies) == (2, [])
 
 
 async def test_a_duplicate_on_a_netting_account_is_counted_as_a_double_close() -> None:
