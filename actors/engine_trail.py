@@ -35,6 +35,11 @@ class EngineTrail:
         """Where the records come from, in words."""
         return f"the engine in namespace {self._calls.namespace!r}"
 
+    @property
+    def is_live(self) -> bool:
+        """Records go on arriving."""
+        return True
+
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
         return list(self._ask("query", query))

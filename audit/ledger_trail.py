@@ -30,6 +30,11 @@ class LedgerTrail:
         """Where the records come from, in words."""
         return "the ledger that this process has open"
 
+    @property
+    def is_live(self) -> bool:
+        """Records go on arriving."""
+        return True
+
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
         with self._ledger.reading() as store:

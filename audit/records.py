@@ -247,8 +247,13 @@ def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> No
     text = "".join([value for value in values if type(value) is str])
     if ("\0" in text) or not text.isascii():
         _check_texts({**before, **after})
-    if _UUID.fullmatch(str(before["event_id"])) is None:
+    if not is_event_id(str(before["event_id"])):
         raise ValueError(f"event_id={before['event_id']!r} is not allowed: it must be a UUID")
+
+
+def is_event_id(text: str) -> bool:
+    """Whether ``text`` has the form of an event's name: a UUID in small letters."""
+    return _UUID.fullmatch(text) is not None
 
 
 def _check_kinds(before: Mapping[str, object], after: Mapping[str, object]) -> None:

@@ -41,6 +41,11 @@ class Trail(Protocol):
         """Where the records come from, in words."""
         ...
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it shows what is recorded while it is held."""
+        ...
+
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order; see also :func:`records`."""
         ...
@@ -147,6 +152,11 @@ class StoreTrail:
     def source(self) -> str:
         """Where the records come from, in words."""
         return self._source
+
+    @property
+    def is_live(self) -> bool:
+        """Nobody writes to it."""
+        return False
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
