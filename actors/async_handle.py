@@ -14,8 +14,8 @@ from actors.handle import RiskEngine
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
-from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig

@@ -27,10 +27,10 @@ from audit.records import AuditRecord
 
 if TYPE_CHECKING:
     from audit.certificate import Certificate
+    from audit.differences import AccountReconciled
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
-    from audit.reconciling import AccountReconciled
     from audit.rows import Row
     from audit.store import AuditStore, StreamExtent
     from audit.totals import Group

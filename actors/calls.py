@@ -17,8 +17,8 @@ from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef, account_name
 from actors.registry import Registry
 from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
-from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec

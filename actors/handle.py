@@ -21,8 +21,8 @@ from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_s
 from actors.shadowing import refuse_shadowed_packages
 from actors.supervisor_process import SupervisorProcess
 from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
-from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
 from engine.config import EngineConfig

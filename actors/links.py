@@ -22,6 +22,7 @@ from actors.messages import (
     WatchReply,
 )
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -30,7 +31,6 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
-from audit.reconciling import AccountReconciled
 from engine.brokers.port import Deal
 from engine.errors import RiskEngineError
 from engine.mandates import Mandate

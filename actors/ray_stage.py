@@ -25,6 +25,7 @@ from actors.messages import (
 from actors.placement import AUDIT, READING, RECALLING, ActorRef, account_name
 from actors.registry import Registry
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -33,7 +34,6 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
-from audit.reconciling import AccountReconciled
 from engine.brokers.port import Deal
 from engine.mandates import Mandate
 

@@ -15,7 +15,7 @@ from actors.links import AuditLink
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
 from audit.chain import ChainWriter
-from audit.reconciling import AccountReconciled, difference_record
+from audit.differences import AccountReconciled, difference_record
 from engine.brokers.port import FAR_FUTURE_MS, Deal
 from engine.clock import Clock
 from engine.config import EngineConfig

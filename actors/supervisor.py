@@ -28,10 +28,10 @@ from actors.refusing import REFUSALS, EngineStopping, TriggerRefused, refusal_re
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
+from audit.differences import AccountReconciled
 from audit.errors import AuditError
 from audit.events import account_released, actor_killed, mandate_of, plain_event
 from audit.receipts import AccountHistory
-from audit.reconciling import AccountReconciled
 from audit.records import AuditRecord, EventType, record_of
 from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
-from audit.reconciling import AccountReconciled, Claim, Horizon, claim_of, compare, horizon_of
+from audit.reconciling import Claim, Horizon, claim_of, compare, horizon_of
 from audit.records import EventType, storable
 from audit.sightings import sighting_of
 from audit.trail import Trail, records

@@ -14,6 +14,7 @@ from actors.simulation.memory_store import MemoryStore
 from actors.simulation.network import Answer
 from actors.simulation.process import Process
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.errors import JournalUnavailable
 from audit.filler import FillPolicy
 from audit.ledger import AuditLedger
@@ -26,7 +27,6 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
-from audit.reconciling import AccountReconciled
 from audit.reconciling_trail import account_claims, reconciled
 from engine.brokers.port import Deal
 

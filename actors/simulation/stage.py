@@ -23,6 +23,7 @@ from actors.simulation.board import EpisodeBoard
 from actors.simulation.network import Network, Target
 from actors.simulation.process import Process
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -31,7 +32,6 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
-from audit.reconciling import AccountReconciled
 from engine.brokers.port import Deal
 from engine.mandates import Mandate, episode_id_of
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from audit.chain import ChainWriter
 from audit.closes import close_record
-from audit.reconciling import Claim, Difference, DifferenceKind, claim_of, compare, horizon_of
+from audit.differences import Difference, DifferenceKind
+from audit.reconciling import Claim, claim_of, compare, horizon_of
 from audit.records import record_of
 from engine.brokers.port import ClosedBy, Deal
 from engine.outcomes import Verdict

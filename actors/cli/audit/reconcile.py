@@ -14,7 +14,7 @@ from engine.errors import RiskEngineError
 
 if TYPE_CHECKING:
     from actors.handle import RiskEngine
-    from audit.reconciling import AccountReconciled
+    from audit.differences import AccountReconciled
 
 NONE, DIFFERENCES, NOT_DONE = 0, 1, 2
 

@@ -25,6 +25,7 @@ from actors.messages import (
 )
 from actors.supervisor import Supervisor
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -33,7 +34,6 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
-from audit.reconciling import AccountReconciled
 from engine.brokers.account_spec import AccountSpec
 from engine.brokers.port import Broker, Deal
 from engine.clock import SystemClock

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from actors import reconciling
+from audit.differences import AccountReconciled, DifferenceKind
 from audit.queries import RecordQuery
-from audit.reconciling import AccountReconciled, DifferenceKind
 from audit.records import AuditRecord, EventType, Status
 from engine.brokers.port import ClosedBy, Deal
 from engine.errors import BrokerUnavailable, UnknownAccount

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.cli.audit.reconcile import lines_of, status_of
-from audit.reconciling import AccountReconciled, Difference, DifferenceKind
+from audit.differences import AccountReconciled, Difference, DifferenceKind
 
 
 def mild() -> Difference:

@@ -7,17 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from audit.reconciling import (
-    SAME_PACE_MS,
-    Claim,
-    Difference,
-    DifferenceKind,
-    Horizon,
-    claim_of,
-    compare,
-    difference_record,
-    horizon_of,
-)
+from audit.differences import Difference, DifferenceKind, difference_record
+from audit.reconciling import SAME_PACE_MS, Claim, Horizon, claim_of, compare, horizon_of
 from audit.records import EventType, Status
 from engine.brokers.port import ClosedBy, Deal, DealEntry, Side
 from engine.identity import close_tag
