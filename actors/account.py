@@ -19,6 +19,7 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
@@ -65,6 +66,10 @@ class AccountActor:
     def exposure(self, term: Term) -> Exposure:
         """Count what is open."""
         return self._run(self._host.exposure(term))
+
+    def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time."""
+        return self._run(self._host.deals(term, since_ms, until_ms))
 
     def book(self) -> AccountBook:
         """Read the broker's own book: open positions, and all deals."""

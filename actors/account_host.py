@@ -16,6 +16,7 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
@@ -101,6 +102,10 @@ class AccountHost:
     async def exposure(self, term: Term) -> Exposure:
         """Count what is open."""
         return await self._alive().exposure(term)
+
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time."""
+        return await self._alive().deals(term, since_ms, until_ms)
 
     async def book(self) -> AccountBook:
         """Read the broker's own book: open positions, and all deals."""

@@ -13,6 +13,8 @@ from actors.calls import Call, EngineCalls, durable_bulk
 from actors.handle import RiskEngine
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
+from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
@@ -185,6 +187,14 @@ class AsyncRiskEngine:
     async def records(self, query: RecordQuery | None = None) -> list[AuditRecord]:
         """Read audit records."""
         return await self._get(self.calls.records(query or RecordQuery()))
+
+    async def certificate(self, trigger_id: str) -> Certificate:
+        """Make an episode's flat certificate, from its records alone."""
+        return await self._get(self.calls.certificate(trigger_id))
+
+    async def reconcile(self, user_id: str | None = None) -> list[AccountReconciled]:
+        """Compare the store with the broker's deals of one account, or of all."""
+        return await self._get(self.calls.reconcile(user_id))
 
     async def count_records(self) -> int:
         """Count audit records."""

@@ -26,6 +26,8 @@ from audit.receipts import (
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
+    from audit.certificate import Certificate
+    from audit.differences import AccountReconciled
     from audit.digests import Digests
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from audit.store import AuditStore, StreamExtent
     from audit.totals import Group
     from audit.verify import VerifyReport
+    from engine.brokers.port import Deal
 
 
 class AuditActor:
@@ -129,6 +132,25 @@ class AuditActor:
     ) -> VerifyReport:
         """Check the chains for a :class:`actors.engine_trail.EngineTrail`."""
         return self._ledger.verify(since=since, user_id=user_id, digests=digests)
+
+    def certificate(self, trigger_id: str, made_at: int) -> Certificate:
+        """Make the flat certificate of an episode; see :func:`certificate_of`."""
+        from audit.certifying import certificate_of
+
+        return certificate_of(self._trail, trigger_id, made_at=made_at)
+
+    def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter; ``None``: it has no records."""
+        from audit.reconciling_trail import account_claims
+
+        claims = account_claims(self._trail, user_id)
+        return None if claims is None else claims.horizon.since_ms
+
+    def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
+        from audit.reconciling_trail import reconciled
+
+        return reconciled(self._trail, user_id, deals)
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read rows for a :class:`actors.engine_trail.EngineTrail`."""

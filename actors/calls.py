@@ -16,11 +16,14 @@ from actors import placement
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.placement import AUDIT, READING, SUPERVISOR, ActorRef, account_name
 from actors.registry import Registry
+from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine import arguments
 from engine.brokers.account_spec import AccountSpec
 from engine.bulk import sound_entries
+from engine.clock import SystemClock
 from engine.errors import RiskEngineError
 from engine.mandates import DirectClose
 from engine.models import (
@@ -172,6 +175,18 @@ class EngineCalls:
         """Read the audit as one of the methods of :class:`audit.trail.Trail` does."""
         call = getattr(self.audit, what).options(concurrency_group=READING)
         return Call(partial(call.remote, *arguments), _same)
+
+    def certificate(self, trigger_id: str) -> Call[Certificate]:
+        """Make an episode's flat certificate."""
+        arguments.nonempty_text("trigger_id", trigger_id)
+        call = self.audit.certificate.options(concurrency_group=READING)
+        return Call(partial(call.remote, trigger_id, SystemClock().wall_us()), _same)
+
+    def reconcile(self, user_id: str | None) -> Call[list[AccountReconciled]]:
+        """Compare the store with the brokers' deals."""
+        if user_id is not None:
+            arguments.nonempty_text("user_id", user_id)
+        return Call(partial(self.supervisor.reconcile.remote, user_id), list)
 
     def count_records(self) -> Call[int]:
         """Count the audit."""

@@ -90,6 +90,11 @@ class Episodes:
         """Name an account's episodes that have not ended, oldest first."""
         return [name for name in self._tasks if self._episodes[name].mandate.user_id == user_id]
 
+    def newest_on(self, user_id: str) -> str | None:
+        """Name the account's youngest episode of this life."""
+        youngest = self._youngest.get(user_id)
+        return None if youngest is None else youngest.id
+
     def waiting_positions(self, user_id: str) -> int | None:
         """Count the positions that wait for their market; ``None`` while an episode is at work."""
         most = 0

@@ -20,6 +20,8 @@ from actors.registry import Registry
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
 from actors.shadowing import refuse_shadowed_packages
 from actors.supervisor_process import SupervisorProcess
+from audit.certificate import Certificate
+from audit.differences import AccountReconciled
 from audit.queries import RecordQuery
 from audit.records import AuditRecord
 from engine.brokers.account_spec import AccountSpec
@@ -285,6 +287,24 @@ class RiskEngine:
     def records(self, query: RecordQuery | None = None) -> list[AuditRecord]:
         """Read audit records; every acknowledged one is seen."""
         return self._get(self.calls.records(query or RecordQuery()))
+
+    def certificate(self, trigger_id: str) -> Certificate:
+        """Make the flat certificate of an episode, open or ended; see :mod:`audit.certificate`.
+
+        Raises:
+            UnknownEpisode: no record says that it was accepted; the message says what to do.
+        """
+        return self._get(self.calls.certificate(trigger_id))
+
+    def reconcile(self, user_id: str | None = None) -> list[AccountReconciled]:
+        """Compare the store with the broker's deals of one account, or of all, one by one.
+
+        Differences are put on record, each once. What could not be done is reported as an error.
+
+        Raises:
+            UnknownAccount: no such account.
+        """
+        return self._get(self.calls.reconcile(user_id))
 
     def trail(self) -> EngineTrail:
         """Read the audit a page at a time, in every way that a stored trail can be read."""

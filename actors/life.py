@@ -20,22 +20,24 @@ from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
 from actors.mandated import (
     carry_out,
+    left_open,
     makes_flat,
     pending_records,
     refusals_in,
-    still_open,
 )
 from actors.messages import (
     AccountBook,
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
     WatchReply,
 )
 from actors.recording import RecordKeeper
+from actors.witness import Witness
 from audit.chain import ChainWriter, SealedRecord
 from audit.events import plain_event
 from audit.records import EventType
@@ -145,6 +147,7 @@ class AccountLife:
                 user_id,
             )
         self._broker = self._closer.broker
+        self._witness = Witness(self._closer, self._keeper, self.incarnation)
         self._finals: dict[str, CloseReply] = {}
         self._postponed: dict[str, list[PositionRef]] = {}
         self._patience = Patience(clock, random, first_s=0.1, longest_s=2.0)
@@ -232,7 +235,8 @@ class AccountLife:
         final = self._finals.get(name)
         if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
             return self._with_records(final)
-        self._keeper.begin()
+        self._witness.begin(mandate, goes_on=name in self._postponed)
+        self._keeper.begin(self._witness.met)
         async with self._keeping_lease():
             try:
                 await self._cancel_pending_first(mandate)
@@ -247,7 +251,8 @@ class AccountLife:
                     raise
                 return self._reply(BulkCloseResult.of("", ()), error=str(error), refusal=error)
             lag_s = self._activation.policy.deal_lag_s
-            left, trouble = await still_open(mandate, self._broker, self._patience, lag_s)
+            left = await left_open(mandate, self._broker, self._clock, self._patience, lag_s)
+        self._witness.left(mandate, None if done.waiting else left.seen)
         waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
         # What waits is told as failed, with the reason: it is, if nobody comes again.
         told = done.with_waiting(self._clock)
@@ -258,8 +263,8 @@ class AccountLife:
             unknown=sum(r.outcome is Outcome.UNKNOWN for r in done.results.results),
             waiting=len(done.waiting),
             opens_in_s=min(waits) if waits else None,
-            still_open=left,
-            error=trouble,
+            still_open=left.count,
+            error=left.trouble,
             closes=tuple(result.close_id for result in told.results),
             refused=refusals_in(told),
         )
@@ -298,6 +303,17 @@ class AccountLife:
         positions = await self._broker.positions()
         pending = await self._broker.pending_orders()
         return Exposure(len(positions), len(pending), self._clock.monotonic())
+
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time, both ends included.
+
+        Raises:
+            NotActivated: another life is meant.
+            BrokerError: the broker cannot be read.
+        """
+        self._take(term)
+        deals = await self._broker.deals_between(since_ms, until_ms)
+        return DealsPage(deals, self._clock.monotonic())
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look; see :meth:`actors.guarding.Guarding.watch`.

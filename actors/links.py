@@ -15,12 +15,14 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
     WatchReply,
 )
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -29,6 +31,7 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
+from engine.brokers.port import Deal
 from engine.errors import RiskEngineError
 from engine.mandates import Mandate
 
@@ -62,6 +65,10 @@ class AccountLink(Protocol):
 
     async def exposure(self, term: Term) -> Exposure:
         """Count what is open."""
+        ...
+
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time, both ends included."""
         ...
 
     async def book(self) -> AccountBook:
@@ -110,6 +117,14 @@ class AuditLink(Protocol):
 
     async def status(self) -> Mapping[str, Any]:
         """Report backlog, lag and troubles."""
+        ...
+
+    async def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter; ``None``: it has no records."""
+        ...
+
+    async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
         ...
 
 

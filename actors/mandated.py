@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from actors.dead_orders import orders_of_the_dead
@@ -12,12 +13,13 @@ from engine.brokers.port import Broker
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
-from engine.errors import BrokerError, MarketClosed
+from engine.errors import BrokerError, MarketClosed, WrongAccount
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef, Severity
 from engine.patience import Patience
 from engine.pending import PendingReport
 from engine.reading import answered
+from engine.sighting import Sighting
 
 
 async def carry_out(
@@ -150,13 +152,45 @@ def pending_records(report: PendingReport, mandate: Mandate, now_us: int) -> lis
     ]
 
 
-async def still_open(
-    mandate: Mandate, broker: Broker, patience: Patience, within_s: float
-) -> tuple[int | None, str | None]:
-    """Count what is left of a whole account; or say why nobody knows."""
-    if not isinstance(mandate, GuardTrigger) or mandate.positions is not None:
-        return None, None
+def initiator_of(mandate: Mandate) -> str:
+    """Name the guard or person behind a mandate."""
+    return mandate.initiator if isinstance(mandate, DirectClose) else mandate.guard.value
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """What a last read of a whole account has shown."""
+
+    seen: Sighting | None = None
+    """``None``: the scope was not all positions, or the broker did not answer."""
+    count: int | None = None
+    """Positions that a trigger was to close and that are open."""
+    trouble: str | None = None
+    """Why nobody knows the count, if it matters."""
+
+
+async def left_open(
+    mandate: Mandate, broker: Broker, clock: Clock, patience: Patience, within_s: float
+) -> LeftOpen:
+    """Read what is left of a whole account; or say why nobody knows.
+
+    After a trigger the count matters, and is asked for again for ``within_s`` seconds. After a
+    direct close of all positions it is for the record only, and so is the account's state.
+    """
+    if mandate.positions is not None:
+        return LeftOpen()
+    counts = isinstance(mandate, GuardTrigger)
     try:
-        return len(await answered(broker.positions, patience, within_s)), None
+        positions = await answered(broker.positions, patience, within_s if counts else 0.0)
     except BrokerError as error:
-        return None, f"whether anything is still open could not be read: {error}"
+        text = f"whether anything is still open could not be read: {error}"
+        return LeftOpen(trouble=text if counts else None)
+    at_us = clock.wall_us()
+    count = len(positions) if counts else None
+    try:
+        account = await broker.account()
+    except WrongAccount:
+        return LeftOpen(count=count)  # what was read may be a stranger's
+    except BrokerError:
+        account = None
+    return LeftOpen(Sighting(at_us, account, positions), count)

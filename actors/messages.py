@@ -142,6 +142,14 @@ class WatchReply:
 
 
 @dataclass(frozen=True, slots=True)
+class DealsPage:
+    """An account's deals of a span of broker time."""
+
+    deals: tuple[Deal, ...]
+    asked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What is open on an account."""
 

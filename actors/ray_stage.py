@@ -16,14 +16,16 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
     WatchReply,
 )
-from actors.placement import AUDIT, RECALLING, ActorRef, account_name
+from actors.placement import AUDIT, READING, RECALLING, ActorRef, account_name
 from actors.registry import Registry
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -32,6 +34,7 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
+from engine.brokers.port import Deal
 from engine.mandates import Mandate
 
 _T = TypeVar("_T")
@@ -90,6 +93,10 @@ class RayAccount:
         """Count what is open."""
         return await answer(self._actor.exposure.remote(term))
 
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time."""
+        return await answer(self._actor.deals.remote(term, since_ms, until_ms))
+
     async def book(self) -> AccountBook:
         """Read the broker's own book."""
         return await answer(self._actor.book.remote())
@@ -144,6 +151,16 @@ class RayAudit:
         """Report backlog, lag and troubles."""
         call = self._actor.status.options(concurrency_group=RECALLING)
         return await in_time(call.remote())
+
+    async def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter."""
+        call = self._actor.deals_matter_since.options(concurrency_group=READING)
+        return await answer(call.remote(user_id))
+
+    async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
+        call = self._actor.reconciled.options(concurrency_group=READING)
+        return await answer(call.remote(user_id, deals))
 
 
 class RayStage:

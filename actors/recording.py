@@ -83,6 +83,7 @@ class RecordKeeper:
         self._summaries: OrderedDict[str, AuditRecord] = OrderedDict()
         self.first_sent_us: int | None = None
         self.last_answered_us: int | None = None
+        self._before_result: Callable[[], None] = lambda: None
 
     @property
     def held(self) -> int:
@@ -91,6 +92,7 @@ class RecordKeeper:
 
     def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
         """Record the final result of one close."""
+        self._before_result()
         if evidence.attempts:
             if self.first_sent_us is None:
                 self.first_sent_us = evidence.attempts[0].sent_us
@@ -113,6 +115,11 @@ class RecordKeeper:
                 initiator=request.initiator,
             )
         )
+
+    def keep_if_room(self, record: AuditRecord) -> None:
+        """Seal a record that is done without while nobody takes any."""
+        if not self._is_full():
+            self.keep(record)
 
     def keep(self, record: AuditRecord) -> None:
         """Seal any record of this account."""
@@ -144,9 +151,10 @@ class RecordKeeper:
             lost = self._summaries.popitem(last=False)[1]
             _log.critical("the record of %s was dropped: %s", self._user_id, lost.description)
 
-    def begin(self) -> None:
-        """Start timing a new call."""
+    def begin(self, before_result: Callable[[], None] = lambda: None) -> None:
+        """Start timing a new call; ``before_result`` is called before each result is recorded."""
         self.first_sent_us = self.last_answered_us = None
+        self._before_result = before_result
 
     def acknowledged(self, seq: int, inherited: Mapping[str, int] | None = None) -> None:
         """Take note that this life's records up to number ``seq`` are on disk.

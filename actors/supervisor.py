@@ -23,16 +23,12 @@ from actors.messages import (
     Term,
 )
 from actors.outbox import AuditOutbox
-from actors.refusing import (
-    REFUSALS,
-    EngineStopping,
-    TriggerRefused,
-    refusal_record,
-    why_refused,
-)
+from actors.reconciling import Reconciler
+from actors.refusing import REFUSALS, EngineStopping, TriggerRefused, refusal_record, why_refused
 from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
+from audit.differences import AccountReconciled
 from audit.errors import AuditError
 from audit.events import account_released, actor_killed, mandate_of, plain_event
 from audit.receipts import AccountHistory
@@ -149,6 +145,7 @@ class Supervisor:
         parts = (self._roster, self._episodes, self._outbox, self._clock)
         self._lockout = Lockout(*parts, self._config)
         self._watching = Watching(*parts, self._stage)
+        self._reconciler = Reconciler(*parts, audit, chain, self._config)
         now = self._clock.wall_us()  # not waited for: an audit that is away holds up no episode
         about = {"clock": quality_of(self._clock).facts()}
         kind = EventType.ENGINE_STARTED
@@ -294,7 +291,6 @@ class Supervisor:
         """
         await self.start()
         self._roster[user_id]
-
         if not self._lockout.forget(user_id):
             return False
         self._episodes.let_go(user_id)
@@ -326,6 +322,13 @@ class Supervisor:
         await self.start()
         read = (self._roster.call_again(u, lambda link, _: link.book()) for u in user_ids)
         return list(await asyncio.gather(*read))
+
+    async def reconcile(self, user_id: str | None) -> list[AccountReconciled]:
+        """Compare records with brokers' deals; see :meth:`Reconciler.reconcile`."""
+        await self.start()
+        return await self._reconciler.reconcile(
+            list(self._roster) if user_id is None else [user_id]
+        )
 
     async def status(self) -> EngineStatus:
         """Describe the engine at this moment."""

@@ -26,6 +26,7 @@ from audit.records import AuditRecord, EventType, Status
 from audit.replay import remembered
 
 if TYPE_CHECKING:
+    from audit.certificate import Certificate
     from audit.journal import Journal
     from audit.ledger import AuditLedger, LedgerStatus
     from audit.opening import open_store
@@ -49,6 +50,7 @@ __all__ = [
     "AuditLedger",
     "AuditRecord",
     "AuditStore",
+    "Certificate",
     "ChainHead",
     "ChainProblem",
     "ChainWriter",
@@ -85,6 +87,7 @@ _LOADED_LATER = {
     "AppendReceipt": "audit.receipts",
     "AuditLedger": "audit.ledger",
     "AuditStore": "audit.store",
+    "Certificate": "audit.certificate",
     "FinishedEpisode": "audit.receipts",
     "Journal": "audit.journal",
     "LedgerStatus": "audit.ledger",

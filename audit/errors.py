@@ -34,3 +34,7 @@ class StoreInUse(StoreUnavailable):
 
 class StoreDamaged(StoreUnavailable):
     """The database file is there and cannot be read."""
+
+
+class UnknownEpisode(AuditError, LookupError):
+    """No record names this episode, or it was refused: there is nothing to certify."""

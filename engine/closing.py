@@ -70,11 +70,10 @@ class AccountCloser:
         """Take charge of ``user_id``'s account at ``broker``."""
         self.user_id = user_id
         self.policy = policy = policy or ClosingPolicy()
-        self.broker: Broker = (
-            bounded := DeadlineBroker(
-                broker, read_s=policy.read_deadline_s, send_s=policy.send_deadline_s
-            )
+        bounded = DeadlineBroker(
+            broker, read_s=policy.read_deadline_s, send_s=policy.send_deadline_s
         )
+        self.broker: Broker = bounded
         self.memory = memory if memory is not None else IdempotencyMap()
         self._clock = clock
         self._ledger = ledger = ledger or NoLedger()
@@ -86,6 +85,7 @@ class AccountCloser:
         )
         retries = Patience(clock, random, first_s=policy.first_backoff_s, longest_s=longest_s)
         self._finder = Finder(bounded, self.memory, clock=clock, patience=patience, policy=policy)
+        self.sightings = self._finder.sightings
         self._collector = Collector(
             bounded,
             self._finder.account,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -23,6 +24,7 @@ from engine.outcomes import Outcome
 from engine.patience import Patience
 from engine.policy import ClosingOrder, ClosingPolicy
 from engine.reading import answered, read_position
+from engine.sighting import Sighting
 from engine.unfinished import UnfinishedClose
 
 _T = TypeVar("_T")
@@ -81,6 +83,8 @@ class Finder:
         self._reads_end = 0.0
         self.has_predecessor = False
         """Whether a life before this one may have sent requests that nobody recorded."""
+        self.sightings: deque[Sighting] = deque(maxlen=1)
+        """The account when all its positions were last read, if they were."""
 
     def begin_call(self) -> None:
         """Let the next look-up read the account anew."""
@@ -107,6 +111,7 @@ class Finder:
         """
         account = await self._answered(self._broker.account)
         positions = await self._answered(self._broker.positions)
+        self.sightings.append(Sighting(self._clock.wall_us(), account, positions))
         exposures = {p.ticket: await self._exposure(p) for p in positions}
         return in_closing_order(
             positions,

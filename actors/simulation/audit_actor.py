@@ -14,9 +14,11 @@ from actors.simulation.memory_store import MemoryStore
 from actors.simulation.network import Answer
 from actors.simulation.process import Process
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.errors import JournalUnavailable
 from audit.filler import FillPolicy
 from audit.ledger import AuditLedger
+from audit.ledger_trail import LedgerTrail
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -25,6 +27,8 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
+from audit.reconciling_trail import account_claims, reconciled
+from engine.brokers.port import Deal
 
 FILLING = FillPolicy(
     batch=40,
@@ -107,6 +111,17 @@ class AuditHost:
     async def status(self) -> Mapping[str, Any]:
         """Report backlog, lag and troubles."""
         return asdict(self._ledger.status())
+
+    async def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter."""
+        await asyncio.sleep(self._disk.store_s)
+        claims = account_claims(LedgerTrail(self._ledger), user_id)
+        return None if claims is None else claims.horizon.since_ms
+
+    async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
+        await asyncio.sleep(self._disk.store_s)
+        return reconciled(LedgerTrail(self._ledger), user_id, deals)
 
     async def _commit(self) -> None:
         await asyncio.sleep(self._disk.commit_s)

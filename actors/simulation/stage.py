@@ -12,6 +12,7 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     EpisodeState,
     Exposure,
     LifeSign,
@@ -22,6 +23,7 @@ from actors.simulation.board import EpisodeBoard
 from actors.simulation.network import Network, Target
 from actors.simulation.process import Process
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -30,6 +32,7 @@ from audit.receipts import (
     OpenedStream,
     OpenEpisode,
 )
+from engine.brokers.port import Deal
 from engine.mandates import Mandate, episode_id_of
 
 
@@ -109,6 +112,11 @@ class NetworkAccount:
         exposure: Exposure = await self._call("exposure", term)
         return exposure
 
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        """Read the deals of a span of broker time."""
+        page: DealsPage = await self._call("deals", term, since_ms, until_ms)
+        return page
+
     async def book(self) -> AccountBook:
         """Read the broker's own book."""
         book: AccountBook = await self._call("book")
@@ -177,6 +185,16 @@ class NetworkAudit:
         """Report backlog, lag and troubles."""
         status: Mapping[str, Any] = await self._call("status")
         return status
+
+    async def deals_matter_since(self, user_id: str) -> int | None:
+        """Say from which broker time on an account's deals matter."""
+        since: int | None = await self._call("deals_matter_since", user_id)
+        return since
+
+    async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        """Compare the records of an account with its broker's deals."""
+        report: AccountReconciled = await self._call("reconciled", user_id, tuple(deals))
+        return report
 
 
 class NetworkStage:

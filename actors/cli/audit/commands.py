@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from actors.cli.audit.certificate import certificate
 from actors.cli.audit.export import export
 from actors.cli.audit.history import check_history
+from actors.cli.audit.reconcile import reconcile
 from actors.cli.audit.replay import replay
 from actors.cli.audit.search import search
 from actors.cli.audit.show import show
@@ -26,6 +28,8 @@ audit.command()(export)
 audit.command()(stats)
 audit.command()(replay)
 audit.command()(verify)
+audit.command()(certificate)
+audit.command()(reconcile)
 audit.command("check-history")(check_history)
 
 

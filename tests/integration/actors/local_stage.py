@@ -17,6 +17,7 @@ from actors.messages import (
     Activated,
     Activation,
     CloseReply,
+    DealsPage,
     Exposure,
     LifeSign,
     Term,
@@ -24,6 +25,7 @@ from actors.messages import (
 )
 from actors.supervisor import Supervisor
 from audit.chain import SealedRecord
+from audit.differences import AccountReconciled
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -33,7 +35,7 @@ from audit.receipts import (
     OpenEpisode,
 )
 from engine.brokers.account_spec import AccountSpec
-from engine.brokers.port import Broker
+from engine.brokers.port import Broker, Deal
 from engine.clock import SystemClock
 from engine.mandates import Mandate
 from tests.scripted_broker import ScriptedBroker
@@ -152,6 +154,10 @@ class LocalAccount(Threaded):
         answer: Exposure = await self._call("exposure", term)
         return answer
 
+    async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
+        answer: DealsPage = await self._call("deals", term, since_ms, until_ms)
+        return answer
+
     async def book(self) -> AccountBook:
         answer: AccountBook = await self._call("book")
         return answer
@@ -200,6 +206,12 @@ class LocalAudit(Threaded):
 
     async def status(self) -> Mapping[str, Any]:
         return await self.run(self.actor.status)
+
+    async def deals_matter_since(self, user_id: str) -> int | None:
+        return await self.run(self.actor.deals_matter_since, user_id)
+
+    async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
+        return await self.run(self.actor.reconciled, user_id, deals)
 
 
 class LocalStage:

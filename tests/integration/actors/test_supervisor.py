@@ -195,7 +195,7 @@ async def test_results_of_many_accounts_ride_together(local: Local) -> None:
     local.stage.local_audit.batches.clear()
     await liquidate(local, *(trigger(f"user-{n}") for n in range(20)))
     batches = local.stage.local_audit.batches
-    assert sum(batches) == 20 + 20 + 20 + 20 * 3, "triggers, locks, ends and closes"
+    assert sum(batches) == 20 * (3 + 2 + 3), "triggers, locks, ends; sightings; closes"
     assert len(batches) < 20
 
 

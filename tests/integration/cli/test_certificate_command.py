@@ -1,0 +1,59 @@
+"""``risk-engine audit certificate`` on files that an engine left behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from actors.cli.main import app
+
+
+def certificate(folder: Path, trigger: str, *more: str) -> Result:
+    command = ["audit", "certificate", trigger, "--data-dir", str(folder), *more]
+    return CliRunner().invoke(app, command)
+
+
+def test_what_is_left_is_told_and_is_the_exit_status(folder: Path) -> None:
+    told = certificate(folder, "trigger-1")
+    assert told.exit_code == 1
+    lines = told.stdout.splitlines()
+    assert lines[0] == "NOT FLAT: account ann, trigger trigger-1"
+    assert "  the episode ended with 1 residual" in lines
+    assert any("left: p3: trading is disabled (10017)" in line for line in lines)
+    assert any("rests on 6 records" in line for line in lines)
+
+
+def test_an_open_episode_is_not_flat(folder: Path) -> None:
+    told = certificate(folder, "trigger-2")
+    assert told.exit_code == 1
+    assert "still open" in told.stdout
+
+
+def test_json_is_one_object_and_nothing_else(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    told = certificate(folder, "trigger-1", "--json", "--html", str(page))
+    data = json.loads(told.stdout)
+    assert (data["title"], data["is_proven"], len(data["closes"])) == ("NOT FLAT", True, 3)
+    assert "<h1>NOT FLAT</h1>" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "status", "words"),
+    [("nobody", 3, "trigger_id='nobody' names no episode"), (" ", 2, "trigger_id")],
+)
+def test_an_unknown_trigger_says_what_to_do(
+    folder: Path, trigger: str, status: int, words: str
+) -> None:
+    told = certificate(folder, trigger)
+    assert told.exit_code == status
+    assert words in told.stderr
+    assert told.stdout == ""
+
+
+def test_a_page_that_cannot_be_written_is_an_error(folder: Path, tmp_path: Path) -> None:
+    told = certificate(folder, "trigger-1", "--html", str(tmp_path / "no" / "page.html"))
+    assert told.exit_code == 3
+    assert "page.html" in told.stderr
