@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit.chain import SealedRecord
 from audit.journal import Journal
@@ -18,8 +18,7 @@ _CHUNK = 2_000
 """Rows forgotten in one transaction: appending waits meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A record that the journal still holds whole."""
 
     ordinal: int
@@ -218,7 +217,7 @@ class Backlog:
             f"WHERE r.body IS NOT NULL AND {where}",
             *values,
         )
-        return [Waiting(row[0], SealedRecord(*row[1:7]), row[7], bool(row[8])) for row in rows]
+        return [Waiting(row[0], SealedRecord._make(row[1:7]), row[7], row[8] == 1) for row in rows]
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:

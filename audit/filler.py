@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from audit.backlog import Backlog, Waiting
 from audit.errors import StoreUnavailable
+from audit.fill_batch import FillBatch, ReadAhead, fill_batch
 from audit.gaps import StreamGap, described, find_gaps
-from audit.rows import Row, row_of
-from audit.store import AuditStore, RowsRefused
+from audit.rows import Row
+from audit.store import AuditStore, RowsRefused, SealedRowStore
 from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,10 @@ class Filler:
         """Nothing is opened or started yet."""
         self._backlog = backlog
         self._store = store
+        self._sealed_store = store if isinstance(store, SealedRowStore) else None
         self._clock = clock
         self._policy = policy or FillPolicy()
+        self._ahead = ReadAhead(backlog, self._policy.batch, self._fewest_sealed)
         self._changed = threading.Condition()
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -193,6 +196,7 @@ class Filler:
             self._thread.join()
             self._thread = None
         with self._working:
+            self._ahead.close()
             try:
                 if self._ready:
                     self._checkpoint()
@@ -224,9 +228,14 @@ class Filler:
 
     def _move(self) -> float | None:
         newest = self._backlog.newest
-        waiting = self._backlog.after(self.committed, self._policy.batch)
+        batch = self._ahead.take(self.committed)
+        waiting = batch.waiting
         if waiting:
-            self._insert(waiting)
+            self._ahead.begin(batch)
+            try:
+                self._insert(batch)
+            finally:
+                self._ahead.settle()  # what a step reads does not depend on who is quicker
             self.committed = waiting[-1].ordinal
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
@@ -251,21 +260,25 @@ class Filler:
         self.checkpointed = reached
         self._checkpoint_due = None
 
-    def _insert(self, waiting: Sequence[Waiting]) -> None:
-        rows: list[Row] = []
-        sound: list[Waiting] = []
-        for one in waiting:
+    @property
+    def _fewest_sealed(self) -> int | None:
+        return None if self._sealed_store is None else self._sealed_store.fewest_sealed
+
+    def _insert(self, batch: FillBatch) -> None:
+        if batch.sealed and self._sealed_store is not None:
             try:
-                rows.append(row_of(one.record, one.recorded_at, one.late))
-            except ValueError as error:
-                self._set_aside(one, str(error))
-            else:
-                sound.append(one)
-        self._insert_rows(rows, sound)
+                self._sealed_store.insert_sealed(batch.sealed)
+            except RowsRefused:
+                batch.take_apart(batch.sealed_from)
+        for one, reason in batch.unfit:
+            self._set_aside(one, reason)
+        self._insert_rows(batch.rows, batch.rows_from)
         if self._checkpoint_due is None:
             self._checkpoint_due = self._clock.monotonic() + self._policy.checkpoint_s
 
     def _insert_rows(self, rows: Sequence[Row], waiting: Sequence[Waiting]) -> None:
+        if not rows:
+            return
         try:
             report = self._store.insert_batch(rows)
         except RowsRefused as refusal:
@@ -297,7 +310,7 @@ class Filler:
         lost = [one for one in given if one.event_id not in held]
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
-            self._insert(again)
+            self._insert(fill_batch(again, self._fewest_sealed))
             self.alarm(f"the store had lost {len(again)} of its last records: refilled")
 
     def _look_for_gaps(self) -> None:

@@ -197,6 +197,8 @@ AFTER_META = (
     "volume",
 )
 """Names of the content's members, in canonical order, after ``meta_data``."""
+MEMBERS = BEFORE_META + AFTER_META
+"""Names of all of the content's members but ``meta_data``, in canonical order."""
 
 
 _TEXT: frozenset[type] = frozenset({str})
@@ -217,6 +219,11 @@ _good_shapes: set[tuple[type, ...]] = set()
 _MOST_SHAPES = 10_000
 _LARGEST = 2**63 - 1
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a column for UUIDs gives ``text`` back as it is."""
+    return _UUID.fullmatch(text) is not None
 
 
 def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> None:
@@ -243,7 +250,7 @@ def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> No
     text = "".join([value for value in values if type(value) is str])
     if ("\0" in text) or not text.isascii():
         _check_texts({**before, **after})
-    if _UUID.fullmatch(str(before["event_id"])) is None:
+    if not is_uuid(str(before["event_id"])):
         raise ValueError(f"event_id={before['event_id']!r} is not allowed: it must be a UUID")
 
 
@@ -290,6 +297,24 @@ def parts_of_body(body: bytes) -> tuple[dict[str, Any], str, dict[str, Any]]:
     before = canonical.decode(str(body[:start], "ascii") + "}")
     after = canonical.decode("{" + str(body[end + 1 :], "ascii"))
     return before, str(body[start + len(_META_BYTES) : end], "ascii"), after
+
+
+def cut_body(body: bytes) -> tuple[str, str]:
+    """Cut ``meta_data`` out of canonical bytes; nothing else is taken apart.
+
+    Returns:
+        Canonical JSON of the other members as one object, and that of ``meta_data``.
+
+    Raises:
+        ValueError: it is not a record's body.
+    """
+    start = body.find(_META_BYTES)
+    end = body.rfind(_AFTER_BYTES)
+    if start < 0 or end < start:
+        raise ValueError(f"body={body[:80]!r}... is not a record: it lacks its members")
+    return str(body[:start] + body[end:], "ascii"), str(
+        body[start + len(_META_BYTES) : end], "ascii"
+    )
 
 
 def record_of(body: bytes, *, recorded_at: int | None = None, late: bool = False) -> AuditRecord:

@@ -6,19 +6,29 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
 import ray
 
 from actors.ray_runtime import join_or_start
-from benchmarks import absent_store, adapter, hanging_account, liquidation
-from benchmarks.figures import Figure
+from benchmarks import absent_store, adapter, hanging_account, ingest, liquidation
 
-FIGURES: dict[str, Callable[[], Figure]] = {
+
+class Result(Protocol):
+    """What a benchmark has to tell."""
+
+    def lines(self) -> list[str]:
+        """Return it as text."""
+        ...
+
+
+FIGURES: dict[str, Callable[[], Result]] = {
     "fan-out": liquidation.fan_out,
     "latency": liquidation.with_latency,
     "adapter": adapter.close_cost,
     "hang": hanging_account.others_time_to_flat,
     "store-away": absent_store.makespan,
+    "ingest": ingest.ingest,
 }
 
 ON_RAY = {"fan-out", "latency", "hang", "store-away"}
