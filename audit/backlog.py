@@ -95,6 +95,21 @@ class Backlog:
         (stored,) = self._select("SELECT stored FROM progress")[0]
         return int(stored)
 
+    @property
+    def given(self) -> int:
+        """Ordinal up to which the store has committed everything, as far as was noted."""
+        (given,) = self._select("SELECT max(stored, given) FROM progress")[0]
+        return int(given)
+
+    def note_given(self, ordinal: int) -> None:
+        """Note that the store has committed everything up to ``ordinal``, for good or not.
+
+        Raises:
+            JournalUnavailable: it could not be noted.
+        """
+        with self._journal.writing() as connection:
+            connection.execute("UPDATE progress SET given = ?", (ordinal,))
+
     def after(self, ordinal: int, limit: int) -> list[Waiting]:
         """Read the next records after ``ordinal``, in order."""
         return self._waiting("r.ordinal > ?1 ORDER BY r.ordinal LIMIT ?2", ordinal, limit)
@@ -121,7 +136,7 @@ class Backlog:
         rows = self._select(
             "SELECT ordinal, event_id, hash, body IS NOT NULL FROM records "
             "WHERE ordinal <= ? ORDER BY ordinal DESC LIMIT ?",
-            self.stored,
+            self.given,
             limit,
         )
         return [Remembered(row[0], row[1], row[2], bool(row[3])) for row in reversed(rows)]

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Column, DateTime, Text, Uuid
 from audit import canonical
 from audit.chain import NO_HASH
 from audit.records import MEMBERS
-from audit.rows import COLUMNS, SealedRow
+from audit.rows import COLUMNS, SEALED_COLUMNS
 from audit.schema import reconciliation_log
 
 _TEXTS = (Text, Uuid)
@@ -72,8 +72,8 @@ def _rewritten_members() -> str:
 _PROOF = f"{_rewritten_members()} = members AND octet_length(prev_hash) = {len(NO_HASH)}"
 _PARSED = json.dumps({name: plain_type(name) for name in MEMBERS if name not in _LABELS})
 
-SOURCE = {name: "VARCHAR" if name == "members" else plain_type(name) for name in SealedRow._fields}
-"""Names and types of a :class:`audit.rows.SealedRow`'s values."""
+SOURCE = {name: "VARCHAR" if name == "members" else plain_type(name) for name in SEALED_COLUMNS}
+"""Names and types of a :data:`audit.rows.SealedRow`'s values."""
 INSERT = (
     f"INSERT INTO reconciliation_log ({', '.join(COLUMNS)}) "
     f"SELECT {', '.join(map(_stored, COLUMNS))} "

@@ -2,7 +2,8 @@
 
 The journal forgets a record only when the store has committed it *and* was checkpointed. So
 whatever the store loses at a crash is still in the journal; when a store is opened, what the
-journal gave it last is compared with what it holds.
+journal gave it last is compared with what it holds: a database may drop the damaged end of its
+log without a word.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audit.backlog import Backlog, Waiting
-from audit.errors import StoreUnavailable
+from audit.errors import JournalUnavailable, StoreUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, fill_batch
 from audit.gaps import StreamGap, described, find_gaps
 from audit.rows import Row
@@ -237,6 +238,7 @@ class Filler:
             finally:
                 self._ahead.settle()  # what a step reads does not depend on who is quicker
             self.committed = waiting[-1].ordinal
+            self._note_given()
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
         if self._gaps_unsure and len(waiting) < self._policy.batch:
@@ -252,6 +254,14 @@ class Filler:
             self._checkpoint()
             left = None
         return 0 if len(waiting) == self._policy.batch else left
+
+    def _note_given(self) -> None:
+        try:
+            self._backlog.note_given(self.committed)
+        except JournalUnavailable as error:
+            # The store has the records, and they will be given to it again; only its losing
+            # them would go unnoticed.
+            logger.warning("what the audit store was given could not be noted: %s", error)
 
     def _checkpoint(self) -> None:
         reached = self.committed
@@ -302,7 +312,7 @@ class Filler:
         )
 
     def _refill(self) -> None:
-        """Compare the last stored records with the store, and give it again what it lost."""
+        """Compare the last records that the store was given with what it holds, and mend it."""
         given = self._backlog.remembered(self._policy.compared)
         if not given:
             return
@@ -311,7 +321,11 @@ class Filler:
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
             self._insert(fill_batch(again, self._fewest_sealed))
-            self.alarm(f"the store had lost {len(again)} of its last records: refilled")
+            least = "at least " if len(lost) == len(given) == self._policy.compared else ""
+            self.alarm(
+                f"the store had lost {least}{len(again)} of the last records that it had "
+                "committed: refilled from the journal"
+            )
 
     def _look_for_gaps(self) -> None:
         gaps = find_gaps(self._store, self._backlog, self.committed)

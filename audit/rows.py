@@ -6,7 +6,7 @@ back exactly what it was given.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from audit import canonical
 from audit.chain import NO_HASH, SealedRecord, chain_hash
@@ -37,26 +37,28 @@ SEQ = COLUMNS.index("seq")
 PREDECESSOR = COLUMNS.index("predecessor")
 
 
-class SealedRow(NamedTuple):
-    """A record for a store that takes its members apart itself.
+SealedRow: TypeAlias = tuple[int, bool, str, str, int, bytes, bytes, str, str]
+"""A record for a store that takes its members apart itself; see :data:`SEALED_COLUMNS`.
 
-    Its hash fits its bytes, and no member holds a backslash, so what stands between two quotation
-    marks is the text itself. That the rest fits the columns, the store has to prove.
-    """
+Its hash fits its bytes, and no member holds a backslash, so what stands between two quotation
+marks is the text itself. That the rest fits the columns, the store has to prove.
+"""
+SEALED_COLUMNS = (
+    "recorded_at",
+    "late",
+    "event_id",
+    "stream",
+    "seq",
+    "prev_hash",
+    "hash",
+    "members",
+    "meta_data",
+)
+"""Names of a sealed row's values, in order.
 
-    recorded_at: int
-    late: bool
-    event_id: str
-    """As the label has it, like ``stream`` and ``seq``: the content must say the same."""
-    stream: str
-    seq: int
-    prev_hash: bytes
-    hash: bytes
-    members: str
-    """Canonical JSON of all members but ``meta_data``."""
-    meta_data: str
-    """Canonical JSON."""
-
+Event, stream and number are the label's: the content must say the same. ``members`` is canonical
+JSON of everything else that was sealed, without ``meta_data``.
+"""
 
 _SPLIT = len(BEFORE_META)
 _LARGEST = 2**63 - 1
@@ -112,7 +114,7 @@ def sealed_row_of(record: SealedRecord, recorded_at: int, late: bool) -> SealedR
         return None
     if "\\" in members:
         return None
-    return SealedRow(recorded_at, late, event_id, stream, seq, prev_hash, digest, members, meta)
+    return recorded_at, late, event_id, stream, seq, prev_hash, digest, members, meta
 
 
 def _is_known_good(members: dict[str, Any], values: Row) -> bool:
