@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.chain import SealedRecord
+from audit.chain import ChainHead, SealedRecord
 from audit.receipts import (
     AccountHistory,
     AccountLock,
@@ -21,13 +21,18 @@ from audit.receipts import (
     FinishedEpisode,
     OpenedStream,
     OpenEpisode,
+    SetAside,
 )
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
     from audit.ledger import AuditLedger
+    from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
-    from audit.store import AuditStore
+    from audit.rows import Row
+    from audit.store import AuditStore, StreamExtent
+    from audit.totals import Group
+    from audit.verify import VerifyReport
 
 
 class AuditActor:
@@ -39,10 +44,12 @@ class AuditActor:
     Args:
         journal: the journal's file.
         store_url: the store, ``duckdb:///path``.
+        digests: the digests' file; none is written if ``None``.
     """
 
-    def __init__(self, journal: Path, store_url: str) -> None:
+    def __init__(self, journal: Path, store_url: str, digests: Path | None = None) -> None:
         """Know what to open."""
+        self._digests = digests
         self._journal = journal
         self._store_url = store_url
         self._opening = threading.Lock()
@@ -54,8 +61,14 @@ class AuditActor:
 
         with self._opening:
             if self._opened is None:
-                self._opened = AuditLedger(self._store(), self._journal)
+                self._opened = AuditLedger(self._store(), self._journal, digests=self._digests)
             return self._opened
+
+    @property
+    def _trail(self) -> LedgerTrail:
+        from audit.ledger_trail import LedgerTrail
+
+        return LedgerTrail(self._ledger)
 
     def _store(self) -> str | AuditStore:
         """Say which store the journal fills; another kind of audit actor may bring its own."""
@@ -105,8 +118,35 @@ class AuditActor:
 
     def verify(self) -> str | None:
         """Check every chain; returns the first problem in words."""
-        problem = self._ledger.verify().problem
-        return None if problem is None else str(problem)
+        return self.verification().first_problem
+
+    def verification(self, since: int | None = None, user_id: str | None = None) -> VerifyReport:
+        """Check the chains against digests and journal; see :func:`audit.verify.verify_store`."""
+        return self._ledger.verify(since=since, user_id=user_id)
+
+    def query(self, query: RecordQuery) -> list[Row]:
+        """Read rows for a :class:`actors.engine_trail.EngineTrail`."""
+        return self._trail.query(query)
+
+    def groups(self, query: RecordQuery) -> list[Group]:
+        """Add records up for a :class:`actors.engine_trail.EngineTrail`."""
+        return self._trail.groups(query)
+
+    def heads(self) -> Sequence[ChainHead]:
+        """Say how far the journal knows every stream."""
+        return self._trail.heads()
+
+    def set_aside(self) -> Sequence[SetAside]:
+        """List the records that were kept apart."""
+        return self._trail.set_aside()
+
+    def extents(self) -> Sequence[StreamExtent]:
+        """Say how far every stream goes in the store."""
+        return self._trail.extents()
+
+    def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
+        """Read rows by stream and number."""
+        return self._trail.read_streams(streams, after, up_to)
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until the store holds all that was acknowledged; whether it does."""

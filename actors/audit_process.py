@@ -13,4 +13,4 @@ class AuditProcess(AuditActor):
     def __init__(self, namespace: str) -> None:
         """Read the configuration; journal and store are opened at the first call."""
         config: EngineConfig = Registry(namespace).get("config", "engine")
-        super().__init__(config.journal_path, config.store_url)
+        super().__init__(config.journal_path, config.store_url, config.digests_file)

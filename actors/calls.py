@@ -168,6 +168,11 @@ class EngineCalls:
         call = self.audit.records.options(concurrency_group=READING)
         return Call(partial(call.remote, query), list)
 
+    def reading(self, what: str, *arguments: object) -> Call[Any]:
+        """Read the audit as one of the methods of :class:`audit.trail.Trail` does."""
+        call = getattr(self.audit, what).options(concurrency_group=READING)
+        return Call(partial(call.remote, *arguments), _same)
+
     def count_records(self) -> Call[int]:
         """Count the audit."""
         return Call(self.audit.count.options(concurrency_group=READING).remote, int)

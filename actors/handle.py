@@ -12,6 +12,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from actors import placement
 from actors.audit_process import AuditProcess
 from actors.calls import Call, EngineCalls, durable_bulk
+from actors.engine_trail import EngineTrail
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.placement import AUDIT, READING, RECALLING, SUPERVISOR
 from actors.ray_runtime import join_or_start, leave
@@ -284,6 +285,10 @@ class RiskEngine:
     def records(self, query: RecordQuery | None = None) -> list[AuditRecord]:
         """Read audit records; every acknowledged one is seen."""
         return self._get(self.calls.records(query or RecordQuery()))
+
+    def trail(self) -> EngineTrail:
+        """Read the audit a page at a time, in every way that a stored trail can be read."""
+        return EngineTrail(self.calls, self._get)
 
     def count_records(self) -> int:
         """Count audit records; every acknowledged one is counted."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from audit.chain import SealedRecord
+from audit.chain import ChainHead, SealedRecord
 from audit.journal import Journal
 from audit.journal_file import connect, explained
 from audit.receipts import SetAside
@@ -183,6 +183,23 @@ class Backlog:
             given,
         )
         return {int(seq) for (seq,) in rows}
+
+    def heads_between(self, after: int, up_to: int) -> list[ChainHead] | None:
+        """Last record of each stream among those behind ``after`` and up to ``up_to``.
+
+        Returns:
+            ``None`` if some of them may be forgotten already.
+        """
+        if after < self.stored - self._keep_identities:
+            return None
+        # SQLite takes the other columns from the row that has the maximum.
+        rows = self._select(
+            "SELECT s.name, max(r.seq), r.hash FROM records r JOIN streams s ON s.id = r.stream_id "
+            "WHERE r.ordinal > ? AND r.ordinal <= ? GROUP BY r.stream_id ORDER BY r.stream_id",
+            after,
+            up_to,
+        )
+        return [ChainHead(*row) for row in rows]
 
     def mark_stored(self, ordinal: int) -> None:
         """Note that the store has everything up to ``ordinal`` for good, and forget what may go.

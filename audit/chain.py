@@ -29,7 +29,8 @@ NO_HASH = bytes(32)
 
 _before_meta = attrgetter(*BEFORE_META)
 _after_meta = attrgetter(*AFTER_META)
-_PREFIX = b"risk-engine record %d\n" % canonical.VERSION
+HASHED_PREFIX = b"risk-engine record %d\n" % canonical.VERSION
+"""What every hash begins with, before the hash of the record before."""
 
 
 class ChainHead(NamedTuple):
@@ -58,7 +59,7 @@ class SealedRecord(NamedTuple):
 
 def chain_hash(prev_hash: bytes, body: bytes) -> bytes:
     """Hash a record: SHA-256 over the form's version, the hash before it, and its bytes."""
-    return sha256(_PREFIX + prev_hash + body).digest()
+    return sha256(HASHED_PREFIX + prev_hash + body).digest()
 
 
 class ChainWriter:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Integer,
     Select,
     StaticPool,
     Text,
@@ -30,6 +31,7 @@ from sqlalchemy import (
     cast,
     create_engine,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.engine import URL
@@ -181,6 +183,10 @@ class DuckDBStore:
         """Read the rows that a query chooses, in its order."""
         return self._read(query.choose(_READING))
 
+    def select(self, statement: Select[Any]) -> list[tuple[Any, ...]]:
+        """Run a statement over the table; see :class:`audit.totals.Selects`."""
+        return self._read(statement)
+
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
         log = reconciliation_log.c
@@ -189,6 +195,32 @@ class DuckDBStore:
             .where(log.stream.in_(streams), log.seq > after, log.seq <= up_to)
             .order_by(log.stream, log.seq)
         )
+
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie; see :meth:`audit.store.AuditStore.scan`.
+
+        A page is a range of row ids, which are given in the order of insertion; between two pages
+        the store can be filled.
+        """
+        statement = select(*_READING)
+        if streams is not None:
+            statement = statement.where(reconciliation_log.c.stream.in_(streams))
+        if recorded_since is not None:
+            moment = to_datetime(recorded_since)
+            statement = statement.where(reconciliation_log.c.recorded_at >= moment)
+        row_id: ColumnElement[int] = literal_column("rowid", Integer)
+        ((last,),) = self._read(select(func.max(row_id)).select_from(reconciliation_log))
+        for first in range(0, -1 if last is None else last + 1, page):
+            end = min(first + page, last + 1)
+            rows = self._read(statement.where(row_id >= first, row_id < end))
+            if rows:
+                yield rows
 
     def checkpoint(self) -> None:
         """Write everything into the file itself and empty DuckDB's own log."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audit.backlog import Backlog, Waiting
+from audit.digest_keeper import DigestKeeper
 from audit.errors import JournalUnavailable, StoreUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, fill_batch
 from audit.gaps import StreamGap, described, find_gaps
@@ -84,6 +85,8 @@ class Filler:
         """What the store lacks and the journal no longer holds."""
         self.alarms: deque[str] = deque(maxlen=100)
         """What a person should know, oldest first."""
+        self.digests: DigestKeeper | None = None
+        """Who writes digests of what is stored for good, if anyone does."""
 
     def open_store(self) -> None:
         """Open the store, and give it again what it lost.
@@ -121,6 +124,8 @@ class Filler:
                 if not self._ready:
                     self.open_store()
                 pause = self._move()
+                if self.digests is not None:
+                    pause = self.digests.attend(self.checkpointed, self.committed, pause)
             except Exception as error:  # noqa: BLE001 - logged, shown in the status, tried again
                 return self._failed(error)
             self._failures = 0
@@ -201,6 +206,8 @@ class Filler:
             try:
                 if self._ready:
                     self._checkpoint()
+                    if self.digests is not None:
+                        self.digests.close(self.checkpointed, self.committed)
             except Exception as error:  # noqa: BLE001 - logged; the answer below says so
                 self._failed(error)
         return self.checkpointed >= self._backlog.newest

@@ -11,7 +11,9 @@ from types import TracebackType
 
 from audit.adoption import adopt_store
 from audit.backlog import Backlog
-from audit.chain import SealedRecord
+from audit.chain import ChainHead, SealedRecord
+from audit.digest_keeper import DigestKeeper, DigestPolicy
+from audit.digests import DigestFile, read_digests
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -67,6 +69,9 @@ class AuditLedger:
         journal: path of the journal's file.
         clock: dates and measures.
         policy: how the store is filled.
+        digests: path of the file that is given digests of the stored trail (see
+            :mod:`audit.digests`); none is written if ``None``.
+        digest_policy: when.
         fills_by_itself: whether a thread fills it. If not, nothing runs in the background:
             :meth:`fill_step` moves what there is, and so do reading and closing.
 
@@ -86,12 +91,15 @@ class AuditLedger:
         *,
         clock: Clock | None = None,
         policy: FillPolicy | None = None,
+        digests: str | Path | None = None,
+        digest_policy: DigestPolicy | None = None,
         fills_by_itself: bool = True,
     ) -> None:
         """Open both, give the store what it lacks, and begin to fill it."""
         self._clock = clock or SystemClock()
         self._store = make_store(store, clock=self._clock) if isinstance(store, str) else store
         self._closed: bool | None = None
+        self._digests = None if digests is None else Path(digests)
         with ExitStack() as undo:
             undo.callback(self._store.close)
             self._journal = Journal(journal, clock=self._clock)
@@ -99,6 +107,15 @@ class AuditLedger:
             self._backlog = Backlog(self._journal)
             undo.callback(self._backlog.close)
             self._filler = Filler(self._backlog, self._store, clock=self._clock, policy=policy)
+            if self._digests is not None:
+                self._filler.digests = DigestKeeper(
+                    DigestFile(self._digests),
+                    self._backlog,
+                    self._store,
+                    clock=self._clock,
+                    alarm=self._filler.alarm,
+                    policy=digest_policy,
+                )
             self._recall = Recall(self._journal, self._backlog, self._filler, self._store)
             self._open_store()
             self._undo = undo.pop_all()
@@ -185,6 +202,10 @@ class AuditLedger:
         """
         return self._recall.histories(user_ids)
 
+    def heads(self) -> tuple[ChainHead, ...]:
+        """Last record of every stream that has one, as far as it was acknowledged."""
+        return self._journal.heads()
+
     def gaps(self) -> tuple[StreamGap, ...]:
         """What the store lacks and the journal no longer holds, as last looked for."""
         return self._filler.gaps
@@ -217,8 +238,8 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            rows = self._store.query(query or RecordQuery())
+        with self.reading(timeout) as store:
+            rows = store.query(query or RecordQuery())
         return tuple(record_of_row(row) for row in rows)
 
     def count(self, *, timeout: float = 60.0) -> int:
@@ -227,19 +248,36 @@ class AuditLedger:
         Raises:
             StoreUnavailable: the store cannot be read, or does not have them in time.
         """
-        with self._reading(timeout):
-            return self._store.count()
+        with self.reading(timeout) as store:
+            return store.count()
 
-    def verify(self, *, timeout: float = 60.0) -> VerifyReport:
-        """Check all chains in the store, up to the last records that the journal knows.
+    def verify(
+        self, *, since: int | None = None, user_id: str | None = None, timeout: float = 60.0
+    ) -> VerifyReport:
+        """Check the chains in the store against the digests, and the last records of the journal.
+
+        Args:
+            since: see :func:`audit.verify.verify_store`.
+            user_id: see there.
+            timeout: seconds to wait for the store to have every acknowledged record.
 
         Raises:
             StoreUnavailable: the store cannot be read, or does not have all records in time.
+            DigestsUnreadable: the digests cannot be read.
         """
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
-        with self._reading(timeout):
-            return verify_store(self._store, anchors=heads, apart=apart)
+        with self.reading(timeout) as store:
+            has_digests = self._digests is not None and self._digests.exists()
+            return verify_store(
+                store,
+                anchors=heads,
+                newest=self._journal.heads,
+                apart=apart,
+                digests=read_digests(self._digests) if self._digests and has_digests else None,
+                since=since,
+                user_id=user_id,
+            )
 
     def status(self) -> LedgerStatus:
         """Say how the audit fares; never waits for the store."""
@@ -283,7 +321,12 @@ class AuditLedger:
             self._filler.alarm(taken_over)
 
     @contextmanager
-    def _reading(self, timeout: float) -> Iterator[None]:
+    def reading(self, timeout: float = 60.0) -> Iterator[AuditStore]:
+        """Lend the store for reading: it has every record acknowledged before.
+
+        Raises:
+            StoreUnavailable: the store cannot be read, or does not have them in time.
+        """
         if not self._filler.drain(timeout):
             state = self.status()
             raise StoreUnavailable(
@@ -292,7 +335,7 @@ class AuditLedger:
                 "ask again later"
             )
         try:
-            yield
+            yield self._store
         except StoreUnavailable as error:
             self._filler.distrust(error)
             raise

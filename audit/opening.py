@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from importlib.util import find_spec
 
 from audit.duckdb_store import DuckDBStore
 from audit.store import AuditStore
 from engine.clock import Clock
+from engine.store_url import POSTGRES, shown_url
 
 _DUCKDB = "duckdb:///"
 
@@ -15,7 +16,8 @@ def open_store(url: str, *, clock: Clock | None = None) -> AuditStore:
     """Open the store that ``url`` names.
 
     Args:
-        url: ``duckdb:///relative/path`` or ``duckdb:////absolute/path``.
+        url: ``duckdb:///relative/path`` or ``duckdb:////absolute/path``, or
+            ``postgresql+psycopg://user:password@host:port/database``.
         clock: dates files that are set aside.
 
     Raises:
@@ -31,13 +33,18 @@ def make_store(url: str, *, clock: Clock | None = None) -> AuditStore:
     """Make the store that ``url`` names without opening it; see :func:`open_store`."""
     if url.startswith(_DUCKDB) and len(url) > len(_DUCKDB):
         return DuckDBStore(url[len(_DUCKDB) :], clock=clock)
-    shown = re.sub(r"//[^/@]*@", "//...@", url)  # a URL may hold a password
-    if url.startswith("postgres"):
-        raise ValueError(
-            f"audit={shown!r} is not allowed: PostgreSQL is not supported in this version; "
-            "use 'duckdb:///path/to/file.duckdb'"
-        )
+    if url.startswith(POSTGRES):
+        if find_spec("psycopg") is None:
+            raise ValueError(
+                f"audit={shown_url(url)!r} needs psycopg, which is not installed: "
+                "pip install 'risk-engine[postgres]'"
+            )
+        from audit.postgres_store import PostgresStore  # psycopg is installed on request only
+
+        return PostgresStore(url)
+    driver = f"; for PostgreSQL the driver is part of the URL: {POSTGRES}..."
     raise ValueError(
-        f"audit={shown!r} is not allowed: it must be 'duckdb:///relative/path.duckdb' or "
-        "'duckdb:////absolute/path.duckdb'"
+        f"audit={shown_url(url)!r} is not allowed: it must be 'duckdb:///relative/path.duckdb', "
+        f"'duckdb:////absolute/path.duckdb' or '{POSTGRES}user:password@host:5432/database'"
+        f"{driver if url.startswith('postgres') else ''}"
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from audit.records import EventType
+from audit.records import EventType, Status
 from audit.schema import reconciliation_log
 from engine import arguments
 from engine.clock import to_datetime
 
 LARGEST_LIMIT = 1_000_000
+Place: TypeAlias = tuple[int, str, int]
+"""Where a record stands in the order of queries: ``occurred_at`` (µs UTC), stream, number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,11 @@ class RecordQuery:
         since: that occurred at or after, µs UTC.
         until: that occurred before, µs UTC.
         user_ids: of any of these accounts; empty is all.
+        statuses: that went this well; empty is all.
+        recorded_since: that the journal had at or after this moment, µs UTC: an old fact may be
+            recorded late.
+        after: that stand behind this place, in the order of the query: the next page of a long
+            answer begins after the last record of the page before.
         limit: no more than this many.
         newest_first: order by time of occurrence, downward instead of upward.
 
@@ -45,6 +53,9 @@ class RecordQuery:
     limit: int = 10_000
     newest_first: bool = False
     user_ids: tuple[str, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    recorded_since: int | None = None
+    after: Place | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would silently choose nothing."""
@@ -56,29 +67,59 @@ class RecordQuery:
             arguments.nonempty_text("user_ids", user_id)
         kinds = tuple(arguments.member("event_types", kind, EventType) for kind in self.event_types)
         object.__setattr__(self, "event_types", kinds)
+        for status in self.statuses:
+            if status not in tuple(Status):
+                arguments.refuse("statuses", status, "each must be 0 ok, 1 warning or 2 failed")
+        object.__setattr__(self, "statuses", tuple(Status(status) for status in self.statuses))
         if arguments.positive_integer("limit", self.limit) > LARGEST_LIMIT:
             arguments.refuse("limit", self.limit, f"it must be at most {LARGEST_LIMIT}")
         if self.since is not None and self.until is not None and self.since >= self.until:
             arguments.refuse("until", self.until, f"it must be after since={self.since}")
 
-    def choose(self, columns: list[ColumnElement[Any]]) -> Select[Any]:
-        """Write the query over ``reconciliation_log``, reading ``columns``."""
-        log = reconciliation_log.c
-        statement = select(*columns)
+    def choose(self, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
+        """Write the query over ``reconciliation_log``, reading ``columns``, in its order."""
+        # By code points: a database's own collation would make its pages overlap or leave gaps
+        # where they are joined with another source's.
+        stream = _log.stream.collate("C")
+        order = (_log.occurred_at, stream, _log.seq)
+        statement = select(*columns).where(*self.conditions())
+        if self.newest_first:
+            statement = statement.order_by(*(column.desc() for column in order))
+        else:
+            statement = statement.order_by(*order)
+        return statement.limit(self.limit)
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Write what a record must fulfil, apart from the limit."""
+        found: list[ColumnElement[bool]] = []
         for name in ("user_id", "position_id", "trigger_id", "close_id"):
             value = getattr(self, name)
             if value is not None:
-                statement = statement.where(log[name] == value)
+                found.append(_log[name] == value)
         if self.user_ids:
-            statement = statement.where(log.user_id.in_(self.user_ids))
+            found.append(_log.user_id.in_(self.user_ids))
         if self.event_types:
-            kinds = [kind.value for kind in self.event_types]
-            statement = statement.where(log.event_type.in_(kinds))
+            found.append(_log.event_type.in_([kind.value for kind in self.event_types]))
+        if self.statuses:
+            found.append(_log.status.in_([status.value for status in self.statuses]))
         if self.since is not None:
-            statement = statement.where(log.occurred_at >= to_datetime(self.since))
+            found.append(_log.occurred_at >= to_datetime(self.since))
         if self.until is not None:
-            statement = statement.where(log.occurred_at < to_datetime(self.until))
-        order = (log.occurred_at, log.stream, log.seq)
+            found.append(_log.occurred_at < to_datetime(self.until))
+        if self.recorded_since is not None:
+            found.append(_log.recorded_at >= to_datetime(self.recorded_since))
+        if self.after is not None:
+            found.append(self._is_behind(self.after))
+        return found
+
+    def _is_behind(self, place: Place) -> ColumnElement[bool]:
+        moment, stream, seq = to_datetime(place[0]), place[1], place[2]
+        name = _log.stream.collate("C")
         if self.newest_first:
-            return statement.order_by(*(column.desc() for column in order)).limit(self.limit)
-        return statement.order_by(*order).limit(self.limit)
+            later = or_(name < stream, and_(name == stream, _log.seq < seq))
+            return or_(_log.occurred_at < moment, and_(_log.occurred_at == moment, later))
+        later = or_(name > stream, and_(name == stream, _log.seq > seq))
+        return or_(_log.occurred_at > moment, and_(_log.occurred_at == moment, later))
+
+
+_log = reconciliation_log.c

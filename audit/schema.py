@@ -1,4 +1,9 @@
-"""The store's tables, defined once for every database, and the numbered steps that make them."""
+"""The store's tables, defined once for every database, and the numbered steps that make them.
+
+The steps are a few functions here, and not Alembic's: they have to run inside the engine, within
+one transaction and under a lock, on two databases of which Alembic knows one, and there is no way
+down from an audit trail.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +39,8 @@ reconciliation_log = Table(
     "reconciliation_log",
     metadata,
     Column("event_id", Uuid(as_uuid=False), primary_key=True),
-    Column("stream", Text, nullable=False),
+    # Ordered by code point everywhere: a language's order would differ from database to database.
+    Column("stream", Text().with_variant(Text(collation="C"), "postgresql"), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("user_id", Text, nullable=False),
     Column("event_type", Text, nullable=False),
@@ -91,13 +97,35 @@ _APPEND_ONLY = {
         "CREATE TRIGGER reconciliation_log_no_delete AFTER DELETE ON reconciliation_log "
         "FOR EACH STATEMENT INSERT INTO reconciliation_log_is_append_only VALUES ('delete')",
     ),
+    "postgresql": (
+        "CREATE FUNCTION reconciliation_log_is_append_only() RETURNS trigger LANGUAGE plpgsql "
+        "AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'restrict_violation', MESSAGE = "
+        "'reconciliation_log is append-only: ' || lower(TG_OP) || ' is refused'; END $$",
+        "CREATE TRIGGER reconciliation_log_no_change BEFORE UPDATE OR DELETE OR TRUNCATE "
+        "ON reconciliation_log FOR EACH STATEMENT "
+        "EXECUTE FUNCTION reconciliation_log_is_append_only()",
+        # ALWAYS: also for sessions that call themselves replicas, for which others are silent.
+        "ALTER TABLE reconciliation_log ENABLE ALWAYS TRIGGER reconciliation_log_no_change",
+    ),
 }
 """Statements that make a database refuse update, delete and truncate, by dialect."""
 
 
+_EXACT = {
+    # A number that means "infinity" on the wire would come in and could not be read back.
+    "postgresql": tuple(
+        f"ALTER TABLE reconciliation_log ADD CHECK (isfinite({column.name}))"
+        for column in reconciliation_log.columns
+        if isinstance(column.type, DateTime)
+    ),
+}
+"""Statements that make a database refuse what it would not give back, by dialect."""
+
+
 def _first(connection: Connection) -> None:
     reconciliation_log.create(connection)
-    for statement in _APPEND_ONLY[connection.dialect.name]:
+    dialect = connection.dialect.name
+    for statement in (*_EXACT.get(dialect, ()), *_APPEND_ONLY[dialect]):
         connection.exec_driver_sql(statement)
 
 
@@ -107,11 +135,19 @@ MIGRATIONS: Mapping[int, tuple[str, Callable[[Connection], None]]] = {
 """Steps to the present schema, by number; each is applied once, in order."""
 
 
+_LOCK = {"postgresql": "SELECT pg_advisory_xact_lock(7233017441095213)"}
+"""How a process keeps others from migrating until its transaction ends, by dialect. DuckDB needs
+no lock: one process owns the file."""
+
+
 def migrate(connection: Connection, where: str) -> Sequence[int]:
     """Bring a database to the present schema, within the caller's transaction.
 
+    Several processes may do so at once; the second waits, and finds nothing left to do. Where
+    there is nothing to do, nothing is written or locked, and the right to read is enough.
+
     Args:
-        connection: with a transaction begun.
+        connection: with a transaction begun, which reads what others have committed meanwhile.
         where: names the database in errors.
 
     Returns:
@@ -120,8 +156,27 @@ def migrate(connection: Connection, where: str) -> Sequence[int]:
     Raises:
         NewerSchema: a newer version of this software made the schema.
     """
-    if not inspect(connection).has_table(audit_schema.name):
+    newest = max(MIGRATIONS)
+    if _version(connection, where) == newest:
+        return ()
+    lock = _LOCK.get(connection.dialect.name)
+    if lock is not None:
+        connection.exec_driver_sql(lock)
+    present = _version(connection, where)
+    if present == 0 and not _has_versions(connection):
         audit_schema.create(connection)
+    steps = range(present + 1, newest + 1)
+    for number in steps:
+        what, step = MIGRATIONS[number]
+        step(connection)
+        connection.execute(insert(audit_schema).values(version=number, what=what))
+    return steps
+
+
+def _version(connection: Connection, where: str) -> int:
+    """Return the number of the last step that was applied, 0 if none was."""
+    if not _has_versions(connection):
+        return 0
     present = connection.execute(select(func.max(audit_schema.c.version))).scalar() or 0
     newest = max(MIGRATIONS)
     if present > newest:
@@ -129,9 +184,9 @@ def migrate(connection: Connection, where: str) -> Sequence[int]:
             f"store={where!r} has schema version {present}, this software knows up to {newest}: "
             "upgrade it, or name another database"
         )
-    steps = range(present + 1, newest + 1)
-    for number in steps:
-        what, step = MIGRATIONS[number]
-        step(connection)
-        connection.execute(insert(audit_schema).values(version=number, what=what))
-    return steps
+    return int(present)
+
+
+def _has_versions(connection: Connection) -> bool:
+    # A new inspector each time: one remembers what it saw.
+    return inspect(connection).has_table(audit_schema.name)

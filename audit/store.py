@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -94,6 +94,25 @@ class AuditStore(Protocol):
 
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
+        ...
+
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read all rows there are, each once, as fast as may be: in the order in which they lie.
+
+        That is nearly the order of insertion, and nothing relies on it. What is inserted
+        meanwhile is left out, or follows with all that was inserted before it.
+
+        Args:
+            streams: of these streams; all if ``None``.
+            recorded_since: that were recorded at or after this moment, µs UTC.
+            page: rows given out at a time, at most.
+        """
         ...
 
     def checkpoint(self) -> None:

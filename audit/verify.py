@@ -1,19 +1,52 @@
 """Checks every chain of a store, record by record, and that each stream follows on its
 predecessor.
 
-What this proves: no record between two others was altered, removed or moved. What it cannot prove
-alone: that nobody who may write the database made the whole chain anew. For that the hashes of
-known records must be kept elsewhere and be given as *anchors*; the journal's heads are such.
+What the chains prove by themselves: no record between two others was altered, removed or moved.
+What they cannot prove: that nobody who may write the database made a whole chain anew, or cut off
+its end. For that the hashes of known records must be kept elsewhere: in the digests
+(:mod:`audit.digests`), and in the journal, whose last records are the *anchors* here.
+
+Two columns are no part of what is hashed, because the journal and not the writer says them:
+``recorded_at`` and ``late``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from audit.chain import NO_HASH, ChainHead, ChainProblem, ChainVerifier, SealedRecord
-from audit.rows import PREDECESSOR, sealed_of
-from audit.store import AuditStore, StreamExtent
+from audit.bodies import is_intact
+from audit.chain import ChainHead, ChainProblem, SealedRecord
+from audit.digests import DigestDamage, Digests
+from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
+from audit.store import StreamExtent
+from audit.stream_walk import Citation, StreamWalk, Witness, first_of, link_of_row
+from audit.streams import SUPERVISOR, account_owner, parse_stream
+
+_PREV_HASH = COLUMNS.index("prev_hash")
+
+
+class Verifiable(Protocol):
+    """What can be verified: a store, or whatever else gives out its rows."""
+
+    def extents(self) -> Iterable[StreamExtent]:
+        """Say of every stream how far it goes."""
+        ...
+
+    def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
+        """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
+        ...
+
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie; see :meth:`audit.store.AuditStore.scan`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,144 +54,309 @@ class VerifyReport:
     """What was checked, and the first record that does not fit."""
 
     records: int
+    """How many were hashed anew."""
     streams: int
     problem: ChainProblem | None
+    broken: int = 0
+    """Streams in which something does not fit."""
+    digests: int = 0
+    """Lines of the digest file that were held against the records."""
+    damage: DigestDamage | None = None
+    """The first line of the digest file that does not fit."""
+    assumed: int = 0
+    """Records that were only counted: a digest vouches for them, as said at ``since``."""
+    assumed_since: int | None = None
+    """When that digest was written, µs UTC."""
+    notes: tuple[str, ...] = ()
+    """What a person should know besides."""
 
     @property
     def ok(self) -> bool:
         """Whether everything fits."""
-        return self.problem is None
+        return self.problem is None and self.damage is None
+
+    @property
+    def first_problem(self) -> str | None:
+        """What does not fit, in words, the records' troubles before the digests'."""
+        found = self.problem or self.damage
+        return None if found is None else str(found)
 
 
 def verify_store(
-    store: AuditStore,
+    store: Verifiable,
     *,
     anchors: Iterable[ChainHead] = (),
+    newest: Callable[[], Iterable[ChainHead]] | None = None,
     apart: Iterable[SealedRecord] = (),
+    digests: Digests | None = None,
+    since: int | None = None,
+    user_id: str | None = None,
     page: int = 10_000,
 ) -> VerifyReport:
-    """Check all chains of a store; holds one page of rows at a time.
+    """Check all chains of a store; holds one page of rows, and a few numbers for each stream.
 
     Args:
         store: open.
-        anchors: records known from elsewhere, which must be there with just this hash.
+        anchors: records that the journal knows, which must be there with just this hash.
+        newest: asked when all was read: the last record of each stream there can be. A record
+            behind it was put in by someone else.
         apart: records that were set aside; where one fills a gap in a chain, there is none.
+        digests: read before the store. Every record that they name must be there.
+        since: µs UTC. Records that a digest written before then vouches for are not hashed
+            anew: what is assumed is that they are what they were when it was written, or at the
+            last full verification after it. Still seen are records removed among them, for they
+            are counted, and whatever does not follow on them. Without a digest that old,
+            everything is hashed.
+        user_id: check the streams of one account only, and the supervisor's: triggers and locks
+            of all accounts stand there, and a record missing among them would not be seen
+            otherwise.
         page: rows read at a time.
 
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    extents = store.extents()
-    expected = {(head.stream, head.seq): (head.hash, "the journal") for head in anchors}
-    check = _Check(expected, {(record.stream, record.seq): record for record in apart})
-    count = 0
-    problem = None
-    for streams, after, _ in _pages(extents, page):
-        problem = check.first_records(store, streams) if after == 0 else None
-        if problem is not None:
-            return VerifyReport(count, len(extents), problem)
-    for streams, after, up_to in _pages(extents, page):
-        rows = store.read_streams(streams, after, up_to)
-        for row in rows:
-            count += 1
-            problem = check.next(sealed_of(row))
-            if problem is not None:
-                return VerifyReport(count, len(extents), problem)
-    return VerifyReport(count, len(extents), check.finish())
+    chosen = _Choice(user_id)
+    check = _Check(store, chosen, page)
+    for head in anchors:
+        check.expect(head, "the journal")
+    for stream, named in (digests.named if digests else {}).items():
+        for seq, one in named.items():
+            check.expect(ChainHead(stream, seq, one.hash), f"line {one.line} of the digests")
+    check.set_aside(apart)
+    line = None if since is None or digests is None else digests.line_before(since)
+    if digests is not None and line is not None:
+        check.run_behind(digests.heads_at(line), digests.times[line])
+    else:
+        check.run()
+    if newest is not None:
+        check.limit(newest())
+    problems = check.finish()
+    return VerifyReport(
+        records=check.records,
+        streams=check.streams,
+        problem=first_of(problems),
+        broken=len({problem.stream for problem in problems}),
+        digests=len(digests.times) if digests else 0,
+        damage=digests.damage if digests else None,
+        assumed=check.assumed,
+        assumed_since=None if digests is None or line is None else digests.times[line],
+        notes=tuple(_notes(digests, since, line)),
+    )
 
 
-def _pages(extents: Sequence[StreamExtent], page: int) -> Iterator[tuple[Sequence[str], int, int]]:
-    """Part the streams: many small ones to a page, or a large one over several pages."""
-    small: list[str] = []
-    rows = longest = 0
-    for extent in extents:
-        stream, last = extent.head.stream, extent.head.seq
-        if small and (rows + extent.count > page or extent.count > page):
-            yield small, 0, longest
-            small, rows, longest = [], 0, 0
-        if extent.count > page:
-            for after in range(0, last, page):
-                yield [stream], after, min(after + page, last)
-            continue
-        small.append(stream)
-        rows += extent.count
-        longest = max(longest, last)
-    if small:
-        yield small, 0, longest
+def _notes(digests: Digests | None, since: int | None, line: int | None) -> Iterator[str]:
+    if digests is None:
+        yield (
+            "there are no digests: a chain that was made anew as a whole, or cut off at its end "
+            "together with the journal, would not be seen"
+        )
+    elif digests.torn:
+        yield (
+            f"the digests end in {digests.torn} bytes that are no whole line: it is being "
+            "written, or was cut short by a crash"
+        )
+    if since is not None and line is None:
+        yield "no digest is that old: every record was hashed"
+
+
+class _Choice:
+    """Which streams are looked at."""
+
+    def __init__(self, user_id: str | None) -> None:
+        """Choose those of one account and the supervisor, or all."""
+        self.is_all = user_id is None
+        self._owners = set() if user_id is None else {account_owner(user_id), SUPERVISOR}
+
+    def __contains__(self, stream: str) -> bool:
+        if self.is_all:
+            return True
+        try:
+            return parse_stream(stream)[0] in self._owners
+        except ValueError:
+            return False
 
 
 class _Check:
-    """Walks through the records of all streams, stream by stream."""
+    """Walks along all streams at a time."""
 
-    def __init__(
-        self,
-        expected: dict[tuple[str, int], tuple[bytes, str]],
-        apart: dict[tuple[str, int], SealedRecord],
-    ) -> None:
-        """Begin before the first stream."""
-        self._expected = expected
-        self._apart = apart
-        self._verifier: ChainVerifier | None = None
-        self._stream = ""
+    def __init__(self, store: Verifiable, chosen: _Choice, page: int) -> None:
+        """Begin before the first record."""
+        self._store = store
+        self._chosen = chosen
+        self._page = page
+        self._walks: dict[str, StreamWalk] = {}
+        self._met: set[str] = set()
+        self._expected: dict[str, list[tuple[int, Witness]]] = {}
+        self._confirmed: set[tuple[str, int]] = set()
+        self._apart: dict[str, dict[int, SealedRecord]] = {}
+        self._put_in: list[ChainProblem] = []
+        self.records = 0
+        self.assumed = 0
 
-    def first_records(self, store: AuditStore, streams: Sequence[str]) -> ChainProblem | None:
-        """Note which records the first ones of these streams cite, to be met later."""
-        for row in store.read_streams(streams, 0, 1):
-            first = sealed_of(row)
-            cited = first.prev_hash, f"{first.stream}@1"
-            if row[PREDECESSOR] is None:
-                reason = "" if first.prev_hash == NO_HASH else "cites a record without naming it"
+    @property
+    def streams(self) -> int:
+        """How many streams the store holds, of those that are looked at."""
+        return len(self._met)
+
+    def expect(self, head: ChainHead, name: str) -> None:
+        """Note that a record is named outside of the store."""
+        if head.stream in self._chosen:
+            witness = Witness(head.hash, name)
+            self._expected.setdefault(head.stream, []).append((head.seq, witness))
+            self._confirmed.add((head.stream, head.seq))
+
+    def set_aside(self, apart: Iterable[SealedRecord]) -> None:
+        """Note which records were set aside."""
+        for record in apart:
+            self._apart.setdefault(record.stream, {})[record.seq] = record
+
+    def run(self) -> None:
+        """Check everything."""
+        self._scan(None if self._chosen.is_all else list(self._extents()), None)
+        for walk in list(self._walks.values()):
+            self._seek(walk, 0)
+
+    def run_behind(self, heads: Mapping[str, ChainHead], moment: int) -> None:
+        """Check what lies behind these records, and count what lies before."""
+        extents = self._extents()
+        for stream, extent in extents.items():
+            head = heads.get(stream)
+            # Else the stream is walked from its beginning, to name the record.
+            if head is not None and self._may_be_assumed(extent, head):
+                self._met.add(stream)
+                self._begin(stream, head)
+                self.assumed += head.seq
+        self._scan(None if self._chosen.is_all else list(extents), moment)
+        for stream, extent in extents.items():
+            self._seek(self._walk(stream), extent.head.seq)
+
+    def limit(self, newest: Iterable[ChainHead]) -> None:
+        """Find records behind the last ones that there can be."""
+        lasts = {head.stream: head.seq for head in newest}
+        for stream in self._met:
+            last = lasts.get(stream, 0)
+            if self._walks[stream].seq > last:
+                event_id = self._event_at(stream, last + 1)
+                reason = f"was put in: the journal's last record of this stream is number {last}"
+                self._put_in.append(ChainProblem(stream, last + 1, event_id, reason))
+
+    def finish(self) -> list[ChainProblem]:
+        """Find what is missing, and what does not follow on the stream before."""
+        citations = []
+        left = sorted({*self._walks, *self._expected})
+        while left:
+            walk = self._walk(left.pop())
+            walk.fill(self._apart.get(walk.stream, {}))
+            if walk.citation is not None:
+                citations.append(walk.citation)
+                cited = walk.citation.cited.stream
+                if cited not in self._walks and cited not in left:
+                    left.append(cited)
+        for walk in self._walks.values():
+            walk.end()
+        problems = [walk.problem for walk in self._walks.values() if walk.problem is not None]
+        return [*problems, *self._put_in, *self._false(citations)]
+
+    def _extents(self) -> dict[str, StreamExtent]:
+        found = {extent.head.stream: extent for extent in self._store.extents()}
+        return {stream: one for stream, one in found.items() if stream in self._chosen}
+
+    def _walk(self, stream: str) -> StreamWalk:
+        return self._walks.get(stream) or self._begin(stream, ChainHead(stream, 0, b""))
+
+    def _begin(self, stream: str, start: ChainHead) -> StreamWalk:
+        walk = self._walks[stream] = StreamWalk(stream, start)
+        for seq, witness in self._expected.get(stream, ()):
+            if seq > start.seq:
+                walk.expect(seq, witness)
+        return walk
+
+    def _may_be_assumed(self, extent: StreamExtent, head: ChainHead) -> bool:
+        """Whether a stream has as many records as its last one's number says, up to a record."""
+        stream, last, digest = extent.head
+        apart = sum(seq <= last for seq in self._apart.get(stream, ()))
+        return extent.count + apart == last >= head.seq and (last > head.seq or digest == head.hash)
+
+    def _scan(self, streams: list[str] | None, recorded_since: int | None) -> None:
+        if streams is None or streams:
+            for rows in self._store.scan(
+                streams=streams, recorded_since=recorded_since, page=self._page
+            ):
+                self._take(rows)
+
+    def _seek(self, walk: StreamWalk, last: int) -> None:
+        """Look by its place for what the scan did not bring, before it is said to be missing.
+
+        A scan may choose by the time of recording, which is hashed nowhere; and rows that are
+        inserted meanwhile may lie where it has been.
+        """
+        while walk.problem is None and (gap := walk.gap(last)) is not None:
+            after, up_to = gap[0], min(gap[1], gap[0] + self._page)
+            rows = self._store.read_streams([walk.stream], after, up_to)
+            if not rows:
+                return
+            self._take(rows)
+
+    def _take(self, rows: Iterable[Row]) -> None:
+        """Check rows; this loop is where verifying spends its time."""
+        walks = self._walks
+        count = 0
+        for row in rows:
+            stream, seq = row[STREAM], row[SEQ]
+            walk = walks.get(stream)
+            if walk is None or stream not in self._met:
+                self._met.add(stream)
+                walk = self._walk(stream)
+            if seq <= walk.start.seq:
+                continue
+            count += 1
+            if walk.is_next(seq, row[_PREV_HASH]) and is_intact(row):
+                walk.seq, walk.hash = seq, row[HASH]
             else:
-                stream, _, seq = row[PREDECESSOR].rpartition("@")
-                place = stream, int(seq) if seq.isdigit() else 0
-                other = self._expected.setdefault(place, cited)
-                reason = "" if other[0] == cited[0] else f"cites another hash than {other[1]}"
-            if reason:
-                return ChainProblem(first.stream, first.seq, first.event_id, reason)
-        return None
+                walk.take(link_of_row(row))
+        self.records += count
 
-    def next(self, record: SealedRecord) -> ChainProblem | None:
-        """Check one record."""
-        if self._verifier is None or record.stream != self._stream:
-            problem = self._end_stream()
-            if problem is not None:
-                return problem
-            self._stream, self._verifier = record.stream, ChainVerifier(record.stream)
-        return self._fill_gap(record.seq) or self._check(record)
+    def _false(self, citations: Iterable[Citation]) -> Iterator[ChainProblem]:
+        """Find the streams that do not follow on the record that they cite."""
+        doubtful: dict[tuple[str, int], Citation] = {}
+        for citation in citations:
+            stream, seq, digest = citation.cited
+            walk = self._walk(stream)
+            if walk.problem is not None and walk.problem.seq <= seq:
+                continue
+            known = self._hash_at(walk, seq)
+            if known == digest:
+                self._confirmed.add((stream, seq))
+            elif known is None:
+                reason = f"is missing: {citation.stream}@1 names it"
+                yield ChainProblem(stream, seq, "", reason)
+            elif (stream, seq) in self._confirmed or (stream, seq) in doubtful:
+                yield _false_citation(citation)
+            else:
+                doubtful[stream, seq] = citation
+        for (stream, seq), citation in doubtful.items():
+            if (stream, seq) in self._confirmed:
+                yield _false_citation(citation)
+            else:
+                reason = f"does not have the hash that {citation.stream}@1 names"
+                yield ChainProblem(stream, seq, self._event_at(stream, seq), reason)
 
-    def finish(self) -> ChainProblem | None:
-        """Check that everything expected was there."""
-        problem = self._end_stream()
-        if problem is not None:
-            return problem
-        for (stream, seq), (digest, witness) in self._expected.items():
-            # A stream all of whose records were set aside is nowhere in the store.
-            apart = self._apart.get((stream, seq))
-            if apart is None or apart.hash != digest:
-                return ChainProblem(stream, seq, "", f"is missing: {witness} names it")
-        return None
+    def _hash_at(self, walk: StreamWalk, seq: int) -> bytes | None:
+        """Find a record's hash; ``None`` if there is no such record."""
+        if seq >= walk.seq:
+            return walk.hash if seq == walk.seq else None
+        rows = self._store.read_streams([walk.stream], seq - 1, seq)
+        if rows:
+            digest: bytes = rows[0][HASH]
+            return digest
+        record = self._apart.get(walk.stream, {}).get(seq)
+        return None if record is None else record.hash
 
-    def _end_stream(self) -> ChainProblem | None:
-        return None if self._verifier is None else self._fill_gap(None)
+    def _event_at(self, stream: str, seq: int) -> str:
+        rows = self._store.read_streams([stream], seq - 1, seq)
+        return str(rows[0][EVENT_ID]) if rows else ""
 
-    def _fill_gap(self, up_to: int | None) -> ChainProblem | None:
-        assert self._verifier is not None
-        while up_to is None or self._verifier.head.seq + 1 < up_to:
-            record = self._apart.get((self._stream, self._verifier.head.seq + 1))
-            if record is None:
-                return None
-            problem = self._check(record)
-            if problem is not None:
-                return problem
-        return None
 
-    def _check(self, record: SealedRecord) -> ChainProblem | None:
-        assert self._verifier is not None
-        problem = self._verifier.check(*record)
-        if problem is not None:
-            return problem
-        expected = self._expected.pop((record.stream, record.seq), None)
-        if expected is not None and expected[0] != record.hash:
-            reason = f"does not have the hash that {expected[1]} names"
-            return ChainProblem(record.stream, record.seq, record.event_id, reason)
-        return None
+def _false_citation(citation: Citation) -> ChainProblem:
+    reason = f"cites another hash than {citation.cited.citation} has"
+    return ChainProblem(citation.stream, 1, citation.event_id, reason)

@@ -52,6 +52,11 @@ class EngineConfig(BaseSettings):
     """Where the journal lives, and the audit store unless ``audit_url`` says otherwise."""
     audit_url: str = ""
     """``duckdb:///path``; a file in ``data_dir`` if empty."""
+    digests_path: Path | None = None
+    """Where digests of the audit trail are kept: ``audit-digests.jsonl`` in ``data_dir`` if unset.
+    They prove that nobody made the trail anew, as long as who may write the store may not write
+    them: so name a file on another disk, or on another machine's, that only the engine's own user
+    may write. If it is away the engine alarms, goes on, and tries again."""
     mode: Literal["observe", "enforce"] = "enforce"
     """``observe`` decides and records everything and sends nothing."""
     guards: GuardSettings = GuardSettings()
@@ -108,11 +113,11 @@ class EngineConfig(BaseSettings):
             )
         return self
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "digests_path")
     @classmethod
-    def _from_here(cls, folder: Path) -> Path:
-        """Fix a relative folder to where it was named: actors run elsewhere."""
-        return folder.absolute()
+    def _from_here(cls, path: Path | None) -> Path | None:
+        """Fix a relative path to where it was named: actors run elsewhere."""
+        return None if path is None else path.absolute()
 
     @field_validator("audit_url")
     @classmethod
@@ -131,6 +136,11 @@ class EngineConfig(BaseSettings):
     def journal_path(self) -> Path:
         """The journal's file."""
         return self.data_dir / "journal.sqlite"
+
+    @property
+    def digests_file(self) -> Path:
+        """The digests' file, with the default filled in."""
+        return self.digests_path or self.data_dir / "audit-digests.jsonl"
 
     @property
     def digest(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actors.cli.audit import audit
+from actors.cli.audit.commands import audit
 from actors.cli.simulate import simulate
 from actors.cli.stress import stress
 

@@ -5,13 +5,15 @@ It stands for the database file, so it outlives the audit actor that writes to i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.queries import RecordQuery
-from audit.rows import EVENT_ID, HASH, SEQ, STREAM, Row, record_of_row
+from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row, record_of_row
 from audit.store import InsertReport, StoreOpened, StreamExtent
+
+_RECORDED_AT = COLUMNS.index("recorded_at")
 
 
 class MemoryStore:
@@ -148,6 +150,24 @@ class MemoryStore:
             for (stream, seq), event_id in sorted(self._places.items())
             if stream in wanted and after < seq <= up_to
         ]
+
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they came."""
+        self._check()
+        chosen = [
+            row
+            for row in self._rows.values()
+            if (streams is None or row[STREAM] in streams)
+            and (recorded_since is None or row[_RECORDED_AT] >= recorded_since)
+        ]
+        for first in range(0, len(chosen), page):
+            yield chosen[first : first + page]
 
     def checkpoint(self) -> None:
         """Make what was inserted safe."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
@@ -96,6 +96,23 @@ class MemoryStore:
         ]
         return sorted(chosen, key=lambda row: (row[STREAM], row[SEQ]))
 
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        self._use()
+        chosen = [
+            row
+            for row in self.rows.values()
+            if (streams is None or row[STREAM] in streams)
+            and (recorded_since is None or row[_RECORDED] >= recorded_since)
+        ]
+        for first in range(0, len(chosen), page):
+            yield chosen[first : first + page]
+
     def checkpoint(self) -> None:
         self._use()
         self.checkpoints += 1
@@ -115,6 +132,7 @@ class MemoryStore:
 _USER = COLUMNS.index("user_id")
 _TRIGGER = COLUMNS.index("trigger_id")
 _TYPE = COLUMNS.index("event_type")
+_RECORDED = COLUMNS.index("recorded_at")
 _OCCURRED = COLUMNS.index("occurred_at")
 
 

@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from audit.chain import ChainHead, ChainWriter, SealedRecord
-from audit.rows import COLUMNS, EVENT_ID, Row, row_of
+from audit.chain import ChainHead, ChainWriter, SealedRecord, chain_hash
+from audit.digests import Digests
+from audit.rows import COLUMNS, EVENT_ID, HASH, Row, row_of
 from audit.verify import VerifyReport, verify_store
 from tests.unit.audit.memory_store import MemoryStore
 from tests.unit.audit.samples import NOW, a_chain
@@ -55,13 +56,21 @@ def _found(report: VerifyReport, stream: str, seq: int, reason: str) -> None:
 
 @pytest.mark.parametrize("page", [1, 2, 7, 25, 1000])
 def test_whole_chains_are_whole_whatever_the_page(store: MemoryStore, page: int) -> None:
-    assert verify_store(store, page=page) == VerifyReport(32, 3, None)
+    report = verify_store(store, page=page)
+    assert (report.records, report.streams, report.ok) == (32, 3, True)
 
 
 def test_an_empty_store_is_whole() -> None:
     store = MemoryStore()
     store.open()
-    assert verify_store(store) == VerifyReport(0, 0, None)
+    report = verify_store(store)
+    assert (report.records, report.streams, report.ok) == (0, 0, True)
+
+
+def test_a_report_without_digests_says_what_that_means(store: MemoryStore) -> None:
+    (note,) = verify_store(store).notes
+    assert "there are no digests" in note
+    assert verify_store(store, digests=Digests()).notes == ()
 
 
 @pytest.mark.parametrize("page", [5, 1000])
@@ -112,21 +121,47 @@ def test_a_swapped_pair_is_found(store: MemoryStore) -> None:
     _found(verify_store(store), "account:u2:1", 2, "does not cite")
 
 
-def test_a_forged_citation_is_found(store: MemoryStore) -> None:
-    forged = ChainWriter("account:u3:2", ChainHead("account:u1:9", 25, b"x" * 32))
-    _put(store, a_chain(1, "account:u3:2", 80, forged))
+def _successor(stream: str, cited: ChainHead) -> SealedRecord:
+    number = 80 + int(stream.rpartition(":")[2])
+    (record,) = a_chain(1, stream, number, ChainWriter(stream, cited))
+    return record
+
+
+def test_of_two_citations_the_one_that_does_not_fit_is_found(store: MemoryStore) -> None:
+    _put(store, [_successor("account:u1:11", ChainHead("account:u1:9", 25, b"x" * 32))])
+    _found(verify_store(store), "account:u1:11", 1, "cites another hash than account:u1:9@25")
+
+
+def test_a_head_made_anew_is_found_by_its_successor(store: MemoryStore) -> None:
+    _remove(store, "account:u1:9", 25)
+    writer = ChainWriter("account:u1:9")
+    *_, last = [*a_chain(24, writer=writer), *a_chain(1, "account:u1:9", 99, writer)]
+    _put(store, [last])
     report = verify_store(store)
+    _found(report, "account:u1:9", 25, "the hash that account:u1:10@1 names")
     assert report.problem is not None
-    assert "cites another hash than" in report.problem.reason
+    assert report.problem.event_id == last.event_id
+
+
+def test_a_citation_of_an_earlier_record_than_the_last_is_checked(store: MemoryStore) -> None:
+    fifth = _find(store, "account:u1:9", 5)[HASH]
+    _put(store, [_successor("account:u1:11", ChainHead("account:u1:9", 5, fifth))])
+    assert verify_store(store).ok
+    _put(store, [_successor("account:u1:12", ChainHead("account:u1:9", 6, fifth))])
+    _found(verify_store(store), "account:u1:9", 6, "the hash that account:u1:12@1 names")
+
+
+@pytest.mark.parametrize("cited", ["account:u2:1", "account:u1:11", "account:u1:12", "nobody"])
+def test_only_an_earlier_life_of_the_owner_can_be_cited(store: MemoryStore, cited: str) -> None:
+    _put(store, [_successor("account:u1:11", ChainHead(cited, 4, b"x" * 32))])
+    _found(verify_store(store), "account:u1:11", 1, "no record of the same owner before it")
 
 
 def test_a_citation_without_a_name_is_found(store: MemoryStore) -> None:
-    writer = ChainWriter("account:u3:2", ChainHead("account:u1:9", 25, b"x" * 32))
-    (record,) = a_chain(1, "account:u3:2", 80, writer)
-    row = row_of(record, NOW, False)
-    predecessor = COLUMNS.index("predecessor")
-    store.insert_batch([(*row[:predecessor], None, *row[predecessor + 1 :])])
-    _found(verify_store(store), "account:u3:2", 1, "without naming it")
+    (record,) = a_chain(1, "account:u3:1", 80)
+    linked = b"x" * 32
+    _put(store, [record._replace(prev_hash=linked, hash=chain_hash(linked, record.body))])
+    _found(verify_store(store), "account:u3:1", 1, "without naming it")
 
 
 def test_an_altered_link_is_found(store: MemoryStore) -> None:

@@ -1,4 +1,4 @@
-"""``risk-engine audit``: judge what was recorded."""
+"""``risk-engine audit check-history``: judge a history of calls and books."""
 
 from __future__ import annotations
 
@@ -11,19 +11,9 @@ import typer
 from audit.history.checker import check
 from audit.history.reading import HistoryError, read_history
 
-audit = typer.Typer(
-    name="audit", help="Judge what was recorded.", no_args_is_help=True, add_completion=False
-)
-
 ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
 
 
-@audit.callback()
-def _group() -> None:
-    """Keep sub-commands by their names, however few there are."""
-
-
-@audit.command("check-history")
 def check_history(
     file: Annotated[Path, typer.Argument(help="A history: JSON lines, see docs/history.md.")],
     as_json: Annotated[

@@ -1,0 +1,1 @@
+"""``risk-engine audit``: read what was recorded, and judge it."""

@@ -1,0 +1,79 @@
+"""A DuckDB file opened for reading only: nothing is made, migrated, mended or moved away."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import duckdb
+from sqlalchemy import StaticPool, create_engine, func, inspect, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from audit.duckdb_store import DuckDBStore
+from audit.errors import NewerSchema, StoreDamaged, StoreUnavailable
+from audit.rows import COLUMNS
+from audit.schema import MIGRATIONS, audit_schema, reconciliation_log
+from audit.store import StoreOpened
+
+
+class ReadOnlyDuckDB(DuckDBStore):
+    """A :class:`audit.duckdb_store.DuckDBStore` that can only be read.
+
+    Several readers may have the file open at a time, but no engine: one that is started meanwhile
+    is told that the file is in use.
+    """
+
+    def open(self) -> StoreOpened:
+        """Open the file as it is.
+
+        Raises:
+            StoreInUse: another process writes to it.
+            NewerSchema: a newer version of this software made it.
+            StoreUnavailable: it cannot be read; it stays where it is.
+        """
+        with self._lock:
+            if self._connection is None:
+                try:
+                    self._connect()
+                except StoreDamaged as damage:
+                    raise StoreDamaged(
+                        f"{damage}. It was left as it is: start the engine on it, which moves it "
+                        "away and fills a new one with what its journal still has, or put a "
+                        "backup in its place"
+                    ) from damage
+            return StoreOpened()
+
+    def _connect(self) -> None:
+        engine = create_engine(
+            URL.create("duckdb", database=str(self.path)),
+            poolclass=StaticPool,
+            connect_args={"read_only": True},
+        )
+        try:
+            connection = engine.connect()
+            with connection.begin():
+                tables = inspect(connection)
+                if not tables.has_table(audit_schema.name):
+                    self._refuse("holds no audit trail: name another file")
+                version = connection.execute(select(func.max(audit_schema.c.version))).scalar()
+                if (version or 0) > max(MIGRATIONS):
+                    raise NewerSchema(
+                        f"store={str(self.path)!r} has schema version {version}, this software "
+                        f"knows up to {max(MIGRATIONS)}: upgrade it"
+                    )
+                present = {column["name"] for column in tables.get_columns(reconciliation_log.name)}
+                if not present.issuperset(COLUMNS):
+                    self._refuse(
+                        "was made by an older version: start the engine once on it, which brings "
+                        "it up to date"
+                    )
+        except (duckdb.Error, SQLAlchemyError) as error:
+            engine.dispose()
+            raise self._explain(error, opening=True) from error
+        except BaseException:
+            engine.dispose()
+            raise
+        self._engine, self._connection = engine, connection
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise StoreUnavailable(f"store={str(self.path)!r} {why}")

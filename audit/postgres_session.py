@@ -1,0 +1,185 @@
+"""How a PostgreSQL database is reached: with deadlines, durable commits, and no secret shown."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from audit.errors import StoreUnavailable
+from audit.postgres_insert import Moment, MomentDumper
+from engine.brokers.redaction import Redaction
+from engine.store_url import shown_url
+
+logger = logging.getLogger(__name__)
+
+_SCHEME = "postgresql+psycopg"
+_OLDEST = 140_000
+_GRACE_S = 5.0
+"""How much later than the server's own deadline ours comes, in case the server does not answer."""
+_CONNECTING = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "application_name": "risk-engine audit",
+}
+"""libpq's settings, unless the URL says otherwise; times in seconds."""
+_SECRETS = ("password", "sslpassword")
+"""Settings in a URL's query that are secret."""
+
+
+class PostgresSession:
+    """Opens connections to one database, bounds what is done on them, and explains failures.
+
+    Args:
+        url: ``postgresql+psycopg://user:password@host:port/database``.
+        deadline_s: seconds after which a transaction is ended, whatever it does.
+
+    Raises:
+        ValueError: the URL is not one of this kind.
+    """
+
+    def __init__(self, url: str, *, deadline_s: float) -> None:
+        """Read the URL; nothing is opened yet."""
+        self.where = f"store={shown_url(url)!r}"
+        self._deadline_s = deadline_s
+        self._url = self._read(url)
+        secrets = [self._url.password, *(self._url.query.get(name) for name in _SECRETS)]
+        self._redactions = [Redaction(text) for text in secrets if isinstance(text, str) and text]
+
+    def connect(self) -> tuple[Engine, Connection]:
+        """Open a connection whose commits are durable.
+
+        Raises:
+            StoreUnavailable: the server does not suit.
+            psycopg.Error: it cannot be reached.
+            SQLAlchemyError: it cannot be reached.
+        """
+        given = dict(self._url.query)
+        engine = create_engine(
+            self._url,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args={name: value for name, value in _CONNECTING.items() if name not in given},
+            isolation_level="READ COMMITTED",
+        )
+        event.listen(engine, "connect", self._prepare)
+        try:
+            connection = engine.connect()
+            try:
+                self._check(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine, connection
+
+    @contextmanager
+    def bounded(self, connection: Connection) -> Iterator[None]:
+        """Cut the connection off if the block is still under way some time past the deadline.
+
+        The server ends a long statement itself. This is for a server that says nothing any more.
+        """
+        driver = native(connection)
+        timer = threading.Timer(self._deadline_s + _GRACE_S, _cut_off, [driver])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def describe(self, error: BaseException) -> str:
+        """Say in one line what went wrong, without any secret."""
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        text = str(cause).strip()
+        for redaction in self._redactions:
+            text = redaction(text)
+        return shown_url(text.splitlines()[0] if text else type(cause).__name__)
+
+    def says_no_secret(self, error: BaseException) -> bool:
+        """Whether neither ``error`` nor what led to it says a secret."""
+        return all(redaction.is_clean(error) for redaction in self._redactions)
+
+    def _read(self, text: str) -> URL:
+        wanted = f"it must be '{_SCHEME}://user:password@host:5432/database'"
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            url = None
+        if url is None or url.drivername != _SCHEME or not url.database:
+            raise ValueError(f"audit={shown_url(text)!r} is not allowed: {wanted}")
+        return url
+
+    def _prepare(self, driver: psycopg.Connection[Any], _: object) -> None:
+        # Statements, not connection options: these need no consent of a proxy in between.
+        driver.adapters.register_dumper(Moment, MomentDumper)
+        milliseconds = int(self._deadline_s * 1000)
+        with driver.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {milliseconds}".encode())
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}".encode())
+            cursor.execute("SET client_encoding = 'UTF8'")
+            # The journal forgets what was committed here, so "committed" has to mean "on disk".
+            # 'local' and more are kept: waiting for a standby is the administrator's choice.
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        driver.commit()
+
+    def _check(self, connection: Connection) -> None:
+        row = connection.exec_driver_sql(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')"
+            ", current_setting('fsync'), current_setting('full_page_writes')"
+        ).one()
+        connection.rollback()
+        version, encoding, *safeguards = row
+        if version < _OLDEST:
+            raise StoreUnavailable(
+                f"{self.where} runs PostgreSQL {version // 10_000}: 14 or newer is needed"
+            )
+        if encoding != "UTF8":
+            raise StoreUnavailable(
+                f"{self.where} has the encoding {encoding}, which cannot hold every text: make the "
+                "database with ENCODING 'UTF8'"
+            )
+        for name, value in zip(("fsync", "full_page_writes"), safeguards, strict=True):
+            if value != "on":
+                logger.warning(
+                    "audit %s runs with %s=%s: a crash of its machine may lose records that the "
+                    "journal has forgotten; set it to on",
+                    self.where,
+                    name,
+                    value,
+                )
+
+
+def native(connection: Connection) -> psycopg.Connection[Any]:
+    """Reach psycopg's own connection: COPY and arrays as parameters are not in SQLAlchemy."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def _cut_off(driver: psycopg.Connection[Any]) -> None:
+    """End a connection from another thread: whoever waits for its answer gets an error at once."""
+    try:
+        with socket.socket(fileno=driver.fileno()) as line:
+            try:
+                line.shutdown(socket.SHUT_RDWR)
+            finally:
+                line.detach()  # libpq closes it
+    except (OSError, psycopg.Error) as error:
+        logger.debug("a connection was closed before it was cut off: %s", type(error).__name__)

@@ -1,0 +1,59 @@
+"""The server that the tests run ends with its owner, however that ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.cluster.waiting import wait_until
+from tests.postgres_server import PostgresServer
+
+_OWNER = """
+import sys
+from pathlib import Path
+from tests.postgres_server import running_postgres
+with running_postgres(Path(sys.argv[1])) as server:
+    print(server.data, flush=True)
+    input()
+"""
+
+
+def _ask(url: str, statement: str) -> object:
+    address = url.replace("+psycopg", "")
+    with psycopg.connect(address, autocommit=True) as connection:
+        row = connection.execute(statement.encode()).fetchone()
+    return row and row[0]
+
+
+def test_a_crash_of_the_server_leaves_address_and_data(stoppable_postgres: PostgresServer) -> None:
+    url = stoppable_postgres.fresh_database()
+    other = stoppable_postgres.fresh_database()
+    stoppable_postgres.stop("immediate")
+    assert not stoppable_postgres.is_running
+    with pytest.raises(psycopg.OperationalError):
+        _ask(url, "SELECT 1")
+    stoppable_postgres.start()
+    assert _ask(url, "SELECT current_database()") == url.partition("?")[0].rpartition("/")[2]
+    assert _ask(other, "SELECT count(*) FROM pg_database WHERE datname LIKE 'test_%'") == 2
+
+
+@pytest.mark.usefixtures("stoppable_postgres")  # skips where there is none
+def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _OWNER, str(tmp_path / "pg")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdout is not None
+        data = Path(owner.stdout.readline().strip())
+        pid = data / "postmaster.pid"
+        assert pid.exists()
+        owner.send_signal(signal.SIGKILL)
+        owner.wait()
+    wait_until(lambda: not pid.exists(), what=lambda: "the server still runs")
