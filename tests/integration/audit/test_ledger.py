@@ -169,7 +169,10 @@ def test_a_row_deleted_behind_our_back_is_refilled_from_the_journal(
     with AuditLedger(url, journal_path) as ledger:
         assert ledger.count() == 8
         assert ledger.verify().ok
-        assert "lost 8 of the last records that it had committed: refilled" in ledger.status().alarms[0]
+        assert (
+            "lost 8 of the last records that it had committed: refilled"
+            in ledger.status().alarms[0]
+        )
 
 
 def test_a_damaged_store_is_set_aside_alarmed_and_rebuilt(url: str, journal_path: Path) -> None:
