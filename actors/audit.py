@@ -26,6 +26,7 @@ from audit.receipts import (
 from audit.records import AuditRecord
 
 if TYPE_CHECKING:
+    from audit.digests import Digests
     from audit.ledger import AuditLedger
     from audit.ledger_trail import LedgerTrail
     from audit.queries import RecordQuery
@@ -120,9 +121,14 @@ class AuditActor:
         """Check every chain; returns the first problem in words."""
         return self.verification().first_problem
 
-    def verification(self, since: int | None = None, user_id: str | None = None) -> VerifyReport:
-        """Check the chains against digests and journal; see :func:`audit.verify.verify_store`."""
-        return self._ledger.verify(since=since, user_id=user_id)
+    def verification(
+        self,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains for a :class:`actors.engine_trail.EngineTrail`."""
+        return self._ledger.verify(since=since, user_id=user_id, digests=digests)
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read rows for a :class:`actors.engine_trail.EngineTrail`."""

@@ -7,11 +7,13 @@ from typing import Any
 
 from actors.calls import Call, EngineCalls
 from audit.chain import ChainHead
+from audit.digests import Digests
 from audit.queries import RecordQuery
 from audit.receipts import SetAside
 from audit.rows import Row
 from audit.store import StreamExtent
 from audit.totals import Group
+from audit.verify import VerifyReport
 
 
 class EngineTrail:
@@ -34,6 +36,11 @@ class EngineTrail:
     def source(self) -> str:
         """Where the records come from, in words."""
         return f"the engine in namespace {self._calls.namespace!r}"
+
+    @property
+    def is_live(self) -> bool:
+        """Records go on arriving."""
+        return True
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
@@ -58,6 +65,17 @@ class EngineTrail:
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
         return list(self._ask("read_streams", list(streams), after, up_to))
+
+    def verification(
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains where the records are: none travels."""
+        report: VerifyReport = self._ask("verification", since, user_id, digests)
+        return report
 
     def close(self) -> None:
         """Leave the engine as it is."""

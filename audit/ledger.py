@@ -13,7 +13,7 @@ from audit.adoption import adopt_store
 from audit.backlog import Backlog
 from audit.chain import ChainHead, SealedRecord
 from audit.digest_keeper import DigestKeeper, DigestPolicy
-from audit.digests import DigestFile, read_digests
+from audit.digests import DigestFile, Digests, read_digests
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -252,13 +252,19 @@ class AuditLedger:
             return store.count()
 
     def verify(
-        self, *, since: int | None = None, user_id: str | None = None, timeout: float = 60.0
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+        timeout: float = 60.0,
     ) -> VerifyReport:
         """Check the chains in the store against the digests, and the last records of the journal.
 
         Args:
             since: see :func:`audit.verify.verify_store`.
             user_id: see there.
+            digests: another file's, as a copy that was kept elsewhere; the own ones if ``None``.
             timeout: seconds to wait for the store to have every acknowledged record.
 
         Raises:
@@ -268,13 +274,14 @@ class AuditLedger:
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
         with self.reading(timeout) as store:
-            has_digests = self._digests is not None and self._digests.exists()
+            if digests is None and self._digests is not None and self._digests.exists():
+                digests = read_digests(self._digests)
             return verify_store(
                 store,
                 anchors=heads,
                 newest=self._journal.heads,
                 apart=apart,
-                digests=read_digests(self._digests) if self._digests and has_digests else None,
+                digests=digests,
                 since=since,
                 user_id=user_id,
             )

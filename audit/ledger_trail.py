@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from audit.chain import ChainHead
+from audit.digests import Digests
 from audit.ledger import AuditLedger
 from audit.queries import RecordQuery
 from audit.receipts import SetAside
@@ -12,6 +13,7 @@ from audit.rows import Row
 from audit.store import StreamExtent
 from audit.totals import Group
 from audit.trail import StoreTrail
+from audit.verify import VerifyReport
 
 
 class LedgerTrail:
@@ -29,6 +31,11 @@ class LedgerTrail:
     def source(self) -> str:
         """Where the records come from, in words."""
         return "the ledger that this process has open"
+
+    @property
+    def is_live(self) -> bool:
+        """Records go on arriving."""
+        return True
 
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
@@ -57,6 +64,16 @@ class LedgerTrail:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
         with self._ledger.reading() as store:
             return store.read_streams(streams, after, up_to)
+
+    def verification(
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains and the ledger's own digests, unless others are given."""
+        return self._ledger.verify(since=since, user_id=user_id, digests=digests)
 
     def close(self) -> None:
         """Leave the ledger to its owner."""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from audit.errors import StoreUnavailable
 from audit.postgres_insert import Moment, MomentDumper
 from engine.brokers.redaction import Redaction
-from engine.store_url import shown_url
+from engine.store_url import shown_url, split_password
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ _CONNECTING = {
     "application_name": "risk-engine audit",
 }
 """libpq's settings, unless the URL says otherwise; times in seconds."""
-_SECRETS = ("password", "sslpassword")
-"""Settings in a URL's query that are secret."""
 
 
 class PostgresSession:
@@ -54,8 +52,7 @@ class PostgresSession:
         self.where = f"store={shown_url(url)!r}"
         self._deadline_s = deadline_s
         self._url = self._read(url)
-        secrets = [self._url.password, *(self._url.query.get(name) for name in _SECRETS)]
-        self._redactions = [Redaction(text) for text in secrets if isinstance(text, str) and text]
+        self._redaction = Redaction(self._url.password)
 
     def connect(self) -> tuple[Engine, Connection]:
         """Open a connection whose commits are durable.
@@ -104,14 +101,12 @@ class PostgresSession:
     def describe(self, error: BaseException) -> str:
         """Say in one line what went wrong, without any secret."""
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        text = str(cause).strip()
-        for redaction in self._redactions:
-            text = redaction(text)
+        text = self._redaction(str(cause).strip())
         return shown_url(text.splitlines()[0] if text else type(cause).__name__)
 
     def says_no_secret(self, error: BaseException) -> bool:
         """Whether neither ``error`` nor what led to it says a secret."""
-        return all(redaction.is_clean(error) for redaction in self._redactions)
+        return self._redaction.is_clean(error)
 
     def _read(self, text: str) -> URL:
         wanted = f"it must be '{_SCHEME}://user:password@host:5432/database'"
@@ -121,6 +116,7 @@ class PostgresSession:
             url = None
         if url is None or url.drivername != _SCHEME or not url.database:
             raise ValueError(f"audit={shown_url(text)!r} is not allowed: {wanted}")
+        split_password(text)  # refuses one whose end is not clear: the rest would be shown
         return url
 
     def _prepare(self, driver: psycopg.Connection[Any], _: object) -> None:

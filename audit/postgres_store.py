@@ -29,6 +29,7 @@ from sqlalchemy import (
     Uuid,
     cast,
     func,
+    literal_column,
     select,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -41,6 +42,7 @@ from audit.queries import RecordQuery
 from audit.rows import COLUMNS, Row
 from audit.schema import migrate, reconciliation_log
 from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
+from engine.clock import to_datetime
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +180,7 @@ class PostgresStore:
         step = max(1, page // _ROWS_IN_BLOCK)
         for first in range(0, blocks, step):
             # The last page has no end: what is inserted meanwhile may make the table longer.
-            behind = _PLACE >= _place(first)
+            behind = _place(first) <= _PLACE
             pages = [behind] if first + step >= blocks else [behind, _place(first + step) > _PLACE]
             rows = self._read(statement.where(*pages))
             if rows:
@@ -250,7 +252,9 @@ _PLACE: ColumnElement[Any] = literal_column("ctid")
 _ROWS_IN_BLOCK = 10
 """How many rows share a block of 8 KiB, at most, unless they are unusually small."""
 _BLOCKS = select(
-    func.pg_relation_size(literal_column(f"'{reconciliation_log.name}'::regclass"))
-    / func.current_setting("block_size").cast(BigInteger)
+    literal_column(
+        f"pg_relation_size('{reconciliation_log.name}') / current_setting('block_size')::bigint",
+        BigInteger,
+    )
 )
 _READING = [_reading(name) for name in COLUMNS]

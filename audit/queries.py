@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
-from audit.records import EventType, Status
+from audit.records import EventType, Status, is_event_id
 from audit.schema import reconciliation_log
 from engine import arguments
 from engine.clock import to_datetime
@@ -32,6 +32,7 @@ class RecordQuery:
         until: that occurred before, µs UTC.
         user_ids: of any of these accounts; empty is all.
         statuses: that went this well; empty is all.
+        event_ids: these very records; empty is all.
         recorded_since: that the journal had at or after this moment, µs UTC: an old fact may be
             recorded late.
         after: that stand behind this place, in the order of the query: the next page of a long
@@ -56,6 +57,7 @@ class RecordQuery:
     statuses: tuple[Status, ...] = ()
     recorded_since: int | None = None
     after: Place | None = None
+    event_ids: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would silently choose nothing."""
@@ -67,6 +69,9 @@ class RecordQuery:
             arguments.nonempty_text("user_ids", user_id)
         kinds = tuple(arguments.member("event_types", kind, EventType) for kind in self.event_types)
         object.__setattr__(self, "event_types", kinds)
+        for event_id in self.event_ids:
+            if not is_event_id(event_id):
+                arguments.refuse("event_ids", event_id, "each must be a UUID, in small letters")
         for status in self.statuses:
             if status not in tuple(Status):
                 arguments.refuse("statuses", status, "each must be 0 ok, 1 warning or 2 failed")
@@ -100,6 +105,8 @@ class RecordQuery:
             found.append(_log.user_id.in_(self.user_ids))
         if self.event_types:
             found.append(_log.event_type.in_([kind.value for kind in self.event_types]))
+        if self.event_ids:
+            found.append(_log.event_id.in_(self.event_ids))
         if self.statuses:
             found.append(_log.status.in_([status.value for status in self.statuses]))
         if self.since is not None:

@@ -17,6 +17,7 @@ from audit.journal import Journal
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.receipts import AccountHistory, FinishedEpisode
 from audit.records import EventType, has_type, parts_of_body, storable, type_marks
+from audit.replay import bodies_as_written
 from audit.rows import COLUMNS, EVENT_ID, Row, sealed_of
 from audit.store import AuditStore
 from audit.streams import account_owner, parse_stream
@@ -82,7 +83,9 @@ class Recall:
         gaps = {parse_stream(gap.stream)[0] for gap in self._filler.gaps} if partial else set()
         lacking = unread | {user_id for user_id in partial if account_owner(user_id) in gaps}
         return tuple(
-            AccountHistory(user_id, _bodies(found[user_id].values()), user_id not in lacking)
+            AccountHistory(
+                user_id, bodies_as_written(found[user_id].values()), user_id not in lacking
+            )
             for user_id in user_ids
         )
 
@@ -176,7 +179,9 @@ def _episode(
     after = parts_of_body(finished)[2]
     shared = _names_of_answers(finished)
     mine = [one for one in closes if _is_of(one, after["trigger_id"], after["user_id"], shared)]
-    return FinishedEpisode(trigger_id, after["user_id"], accepted, finished, _bodies(mine))
+    return FinishedEpisode(
+        trigger_id, after["user_id"], accepted, finished, bodies_as_written(mine)
+    )
 
 
 def _is_of(close: SealedRecord, trigger_id: str, user_id: str, shared: Set[str]) -> bool:
@@ -193,9 +198,3 @@ def _names_of_answers(finished: bytes) -> frozenset[str]:
 
 def _close_ids(closes: Iterable[SealedRecord]) -> frozenset[str]:
     return frozenset(parts_of_body(close.body)[0]["close_id"] or "" for close in closes)
-
-
-def _bodies(records: Iterable[SealedRecord]) -> tuple[bytes, ...]:
-    """Order records as they were written: an account's lives follow each other."""
-    ordered = sorted(records, key=lambda one: (parse_stream(one.stream)[1], one.seq))
-    return tuple(one.body for one in ordered)

@@ -221,11 +221,6 @@ _LARGEST = 2**63 - 1
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def is_uuid(text: str) -> bool:
-    """Whether a column for UUIDs gives ``text`` back as it is."""
-    return _UUID.fullmatch(text) is not None
-
-
 def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> None:
     """Refuse content that a typed column could not hold exactly.
 
@@ -250,8 +245,13 @@ def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> No
     text = "".join([value for value in values if type(value) is str])
     if ("\0" in text) or not text.isascii():
         _check_texts({**before, **after})
-    if not is_uuid(str(before["event_id"])):
+    if not is_event_id(str(before["event_id"])):
         raise ValueError(f"event_id={before['event_id']!r} is not allowed: it must be a UUID")
+
+
+def is_event_id(text: str) -> bool:
+    """Whether ``text`` has the form of an event's name: a UUID in small letters."""
+    return _UUID.fullmatch(text) is not None
 
 
 def _check_kinds(before: Mapping[str, object], after: Mapping[str, object]) -> None:

@@ -13,6 +13,7 @@ from audit.chain import SealedRecord
 from audit.closes import evidence_of, result_of
 from audit.receipts import AccountHistory
 from audit.records import EventType, has_type, record_of, type_marks
+from audit.streams import parse_stream
 from engine.models import CloseEvidence, CloseResult
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,15 @@ def replay(closes: Iterable[bytes]) -> Iterator[tuple[CloseResult, CloseEvidence
             logger.error("audit: record %r... is not understood, passed over: %r", body[:80], error)
             continue
         yield answer
+
+
+def bodies_as_written(records: Iterable[SealedRecord]) -> tuple[bytes, ...]:
+    """Return the bodies of one account's records in the order in which they were written.
+
+    An account's lives follow each other, and a life numbers its records.
+    """
+    ordered = sorted(records, key=lambda one: (parse_stream(one.stream)[1], one.seq))
+    return tuple(one.body for one in ordered)
 
 
 def with_unwritten(history: AccountHistory, unwritten: Iterable[SealedRecord]) -> AccountHistory:

@@ -18,7 +18,7 @@ from audit.records import (
     body_of_parts,
     check_parts,
     cut_body,
-    is_uuid,
+    is_event_id,
     record_of,
 )
 
@@ -122,7 +122,7 @@ def _is_known_good(members: dict[str, Any], values: Row) -> bool:
         whole is not None
         and tuple(members) == MEMBERS
         and all(-_LARGEST <= values[place] <= _LARGEST for place in whole)
-        and is_uuid(members["event_id"])
+        and is_event_id(members["event_id"])
     )
 
 

@@ -141,8 +141,14 @@ class StreamWalk:
             self._refuse(link, f"follows number {self.seq}: a record is missing")
         elif self.witnesses:
             seq = min(self.witnesses)
-            name = self.witnesses[seq][0].name
-            self.problem = ChainProblem(self.stream, seq, "", f"is missing: {name} names it")
+            self.lack(seq, self.witnesses[seq][0].name)
+
+    def lack(self, seq: int, witness: str) -> None:
+        """Note that the records up to one that a witness names are not there."""
+        first = self.seq + 1
+        what = "is missing" if seq == first else f"is missing, and all up to number {seq}"
+        reason = f"{what}: {witness} names {'it' if seq == first else 'that one'}"
+        self.problem = ChainProblem(self.stream, first, "", reason)
 
     def _go_on(self) -> None:
         while self.problem is None and (link := self._ahead.pop(self.seq + 1, None)) is not None:

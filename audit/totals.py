@@ -131,8 +131,8 @@ def _join(groups: list[Group]) -> Group:
         one.user_id,
         one.outcome,
         sum(group.records for group in groups),
-        _sum(group.volume for group in groups),
-        _sum(group.pnl for group in groups),
+        summed(group.volume for group in groups),
+        summed(group.pnl for group in groups),
         min(group.first_us for group in groups),
         max(group.last_us for group in groups),
         max(group.longest_lag_us for group in groups),
@@ -140,7 +140,7 @@ def _join(groups: list[Group]) -> Group:
     )
 
 
-def _sum(numbers: Iterable[float]) -> float:
+def summed(numbers: Iterable[float]) -> float:
     """Add up to the eighth decimal: databases add floats in an order of their own."""
     return round(math.fsum(numbers), 8)
 

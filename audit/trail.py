@@ -9,19 +9,21 @@ otherwise in files that this process opens itself (:mod:`audit.offline`). A read
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from typing import Protocol
 
 from audit.chain import ChainHead, SealedRecord
+from audit.digests import Digests
 from audit.queries import Place, RecordQuery
 from audit.receipts import SetAside
 from audit.records import AuditRecord
 from audit.rows import COLUMNS, SEQ, STREAM, Row, record_of_row, sealed_of
 from audit.store import AuditStore, StreamExtent
 from audit.totals import Group, Selects, added_up, grouping, groups_in, groups_of
+from audit.verify import VerifyReport, verify_store
 
 PAGE = 10_000
 """Rows that are read at a time: some 20 MB."""
@@ -39,6 +41,11 @@ class Trail(Protocol):
     @property
     def source(self) -> str:
         """Where the records come from, in words."""
+        ...
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it shows what is recorded while it is held."""
         ...
 
     def query(self, query: RecordQuery) -> list[Row]:
@@ -66,6 +73,23 @@ class Trail(Protocol):
 
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         """Read rows of these streams with ``after < seq <= up_to``, by stream and number."""
+        ...
+
+    def verification(
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains; see :func:`audit.verify.verify_store`.
+
+        Args:
+            since: see there.
+            user_id: see there.
+            digests: what to hold the records against; the ledger's own digests, where one is
+                open, if ``None``.
+        """
         ...
 
     def close(self) -> None:
@@ -148,6 +172,11 @@ class StoreTrail:
         """Where the records come from, in words."""
         return self._source
 
+    @property
+    def is_live(self) -> bool:
+        """Nobody writes to it."""
+        return False
+
     def query(self, query: RecordQuery) -> list[Row]:
         """Read the rows that a query chooses, in its order."""
         found = [store.query(query) for store in self._stores]
@@ -194,6 +223,35 @@ class StoreTrail:
             return found[0]
         return sorted(
             (row for rows in found for row in rows), key=lambda row: (row[STREAM], row[SEQ])
+        )
+
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = PAGE,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie; see :meth:`audit.store.AuditStore.scan`."""
+        for store in self._stores:
+            yield from store.scan(streams=streams, recorded_since=recorded_since, page=page)
+
+    def verification(
+        self,
+        *,
+        since: int | None = None,
+        user_id: str | None = None,
+        digests: Digests | None = None,
+    ) -> VerifyReport:
+        """Check the chains, up to the last records that the journal knows."""
+        return verify_store(
+            self,
+            anchors=self._heads,
+            newest=self.heads if self._heads else None,
+            apart=[item.record for item in self._set_aside],
+            digests=digests,
+            since=since,
+            user_id=user_id,
         )
 
     def close(self) -> None:

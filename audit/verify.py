@@ -140,7 +140,7 @@ def verify_store(
         damage=digests.damage if digests else None,
         assumed=check.assumed,
         assumed_since=None if digests is None or line is None else digests.times[line],
-        notes=tuple(_notes(digests, since, line)),
+        notes=(*_notes(digests, since, line), *check.notes(user_id)),
     )
 
 
@@ -198,6 +198,13 @@ class _Check:
         """How many streams the store holds, of those that are looked at."""
         return len(self._met)
 
+    def notes(self, user_id: str | None) -> Iterator[str]:
+        """Say what was not there to be looked at."""
+        if user_id is not None:
+            owner = account_owner(user_id)
+            if not any(parse_stream(stream)[0] == owner for stream in self._walks):
+                yield f"there is no stream of account {user_id!r}"
+
     def expect(self, head: ChainHead, name: str) -> None:
         """Note that a record is named outside of the store."""
         if head.stream in self._chosen:
@@ -254,8 +261,9 @@ class _Check:
                     left.append(cited)
         for walk in self._walks.values():
             walk.end()
+        false = list(self._false(citations))
         problems = [walk.problem for walk in self._walks.values() if walk.problem is not None]
-        return [*problems, *self._put_in, *self._false(citations)]
+        return [*problems, *self._put_in, *false]
 
     def _extents(self) -> dict[str, StreamExtent]:
         found = {extent.head.stream: extent for extent in self._store.extents()}
@@ -328,8 +336,7 @@ class _Check:
             if known == digest:
                 self._confirmed.add((stream, seq))
             elif known is None:
-                reason = f"is missing: {citation.stream}@1 names it"
-                yield ChainProblem(stream, seq, "", reason)
+                walk.lack(seq, f"{citation.stream}@1")
             elif (stream, seq) in self._confirmed or (stream, seq) in doubtful:
                 yield _false_citation(citation)
             else:

@@ -29,9 +29,11 @@ from audit.duckdb_sealed import plain_type
 from audit.duckdb_store import DuckDBStore
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
+from audit.postgres_store import PostgresStore
 from audit.rows import COLUMNS, Row, row_of
 from audit.store import AuditStore
 from engine.clock import SystemClock
+from tests.postgres_server import any_postgres
 from tests.unit.audit.samples import a_chain
 
 GOAL = 0.8
@@ -50,10 +52,7 @@ class Target(Protocol):
         ...
 
     def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Insert batches, each in a transaction of its own, by the quickest way, and checkpoint.
-
-        The store is closed meanwhile.
-        """
+        """Insert batches, each in a transaction of its own, by the quickest way, and checkpoint."""
         ...
 
 
@@ -115,6 +114,7 @@ class DuckDBTarget:
 
     def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
         """Insert batches and checkpoint."""
+        self.store.close()
         with closing(duckdb.connect(self._path)) as connection:
             connection.execute("SET checkpoint_threshold = '256MB'").fetchall()
             for rows in batches:
@@ -126,18 +126,42 @@ class DuckDBTarget:
             connection.execute("CHECKPOINT").fetchall()
 
 
+class PostgresTarget:
+    """A PostgreSQL database; the quickest way in is the store's own: COPY, and insert from there.
+
+    Args:
+        url: of an empty database.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Make the schema."""
+        self.store = PostgresStore(url)
+        self.store.open()
+
+    def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
+        """Insert batches; what was committed is on disk."""
+        for rows in batches:
+            self.store.insert_batch(rows)
+
+
 def ingest(rounds: int = 3) -> IngestTable:
     """Fill stores from journals and by hand, in turns: 1 to 10,000 rows in a transaction."""
-    targets: dict[str, MakeTarget] = {"DuckDB": DuckDBTarget}
     records = _records(max(SIZES.values()))
     rows = [row_of(record, 1, False) for record in records]
-    return IngestTable(
-        [
+
+    def measured(name: str, make: MakeTarget) -> list[IngestRate]:
+        return [
             _measured(name, make, size, records[:count], rows[:count], rounds)
-            for name, make in targets.items()
             for size, count in SIZES.items()
         ]
-    )
+
+    with tempfile.TemporaryDirectory() as folder, any_postgres(Path(folder)) as server:
+        return IngestTable(
+            [
+                *measured("DuckDB", DuckDBTarget),
+                *measured("PostgreSQL", lambda _: PostgresTarget(server.fresh_database())),
+            ]
+        )
 
 
 def _measured(
@@ -164,10 +188,10 @@ def _measured(
 
 
 def _raw_seconds(target: Target, size: int, rows: Sequence[Row]) -> float:
-    target.store.close()
     batches = [rows[first : first + size] for first in range(0, len(rows), size)]
     with _timed() as seconds:
         target.insert_raw(batches)
+    target.store.close()
     return seconds[0]
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.policy import ClosingOrder, ClosingPolicy
+from engine.store_url import join_password, shown_url, split_password
 
 _DUCKDB = "duckdb:///"
 
@@ -51,7 +61,10 @@ class EngineConfig(BaseSettings):
     data_dir: Path = Field(default=Path("risk-engine-data"), validate_default=True)
     """Where the journal lives, and the audit store unless ``audit_url`` says otherwise."""
     audit_url: str = ""
-    """``duckdb:///path``; a file in ``data_dir`` if empty."""
+    """``duckdb:///path`` or ``postgresql+psycopg://user:password@host:port/database``; a file in
+    ``data_dir`` if empty. A password in it moves to ``audit_password`` at once."""
+    audit_password: SecretStr | None = None
+    """Password of the user that ``audit_url`` names, as it is, with nothing quoted."""
     digests_path: Path | None = None
     """Where digests of the audit trail are kept: ``audit-digests.jsonl`` in ``data_dir`` if unset.
     They prove that nobody made the trail anew, as long as who may write the store may not write
@@ -98,6 +111,44 @@ class EngineConfig(BaseSettings):
     poll_interval_s: float = Field(default=0.25, gt=0)
     """Distance of two looks at an account whose broker has no stream of prices."""
 
+    if not TYPE_CHECKING:  # type checkers derive the arguments from the fields
+
+        def __init__(self, **values: Any) -> None:
+            """Read arguments and environment.
+
+            Raises:
+                ValidationError: naming the field and the value; no password.
+            """
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                safe = _without_password(error)
+            else:
+                return
+            raise safe  # out of the block, so that the original is not its context
+
+    @model_validator(mode="before")
+    @classmethod
+    def _password_apart(cls, values: Any) -> Any:
+        """Move a password out of the URL, so that no dump and no ``repr`` shows it."""
+        url = values.get("audit_url") if isinstance(values, dict) else None
+        if not isinstance(url, str):
+            return values
+        bare, password = split_password(url)
+        if password is None:
+            return values
+        if values.get("audit_password") is not None:
+            raise ValueError(
+                "audit_password is given twice: in audit_url and by itself; leave out one"
+            )
+        return {**values, "audit_url": bare, "audit_password": SecretStr(password)}
+
+    @model_validator(mode="after")
+    def _password_has_its_place(self) -> EngineConfig:
+        if self.audit_password is not None:
+            join_password(self.audit_url, self.audit_password.get_secret_value())
+        return self
+
     @model_validator(mode="after")
     def _limits_fit_together(self) -> EngineConfig:
         if self.silence_s <= self.send_deadline_s:
@@ -129,7 +180,12 @@ class EngineConfig(BaseSettings):
 
     @property
     def store_url(self) -> str:
-        """The audit store's URL, with the default filled in."""
+        """The audit store's URL, with the default filled in.
+
+        It holds the password, so it is not to be shown: for people take ``audit_url``.
+        """
+        if self.audit_password is not None:
+            return join_password(self.audit_url, self.audit_password.get_secret_value())
         return self.audit_url or f"{_DUCKDB}{self.data_dir / 'audit.duckdb'}"
 
     @property
@@ -144,7 +200,7 @@ class EngineConfig(BaseSettings):
 
     @property
     def digest(self) -> str:
-        """Short SHA-256 of the whole configuration, for the records."""
+        """Short SHA-256 of the whole configuration but for the password, for the records."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -171,3 +227,29 @@ class EngineConfig(BaseSettings):
             read_deadline_s=self.read_deadline_s,
             send_deadline_s=self.send_deadline_s,
         )
+
+
+def _without_password(error: ValidationError) -> ValidationError:
+    """Make the same error again, with inputs that show no password."""
+    details = []
+    for one in error.errors(include_url=False):
+        given = _shown({str(one["loc"][0]): one["input"]} if one["loc"] else one["input"])
+        given = next(iter(given.values())) if one["loc"] else given
+        detail = InitErrorDetails(type=one["type"], loc=one["loc"], input=given)
+        if "ctx" in one:
+            detail["ctx"] = one["ctx"]
+        details.append(detail)
+    return ValidationError.from_exception_data(error.title, details)
+
+
+def _shown(given: Any) -> Any:
+    if isinstance(given, str):
+        return shown_url(given)
+    if isinstance(given, list | tuple):
+        return [_shown(item) for item in given]
+    if isinstance(given, dict):
+        return {
+            name: "***" if "passw" in str(name).lower() else _shown(value)
+            for name, value in given.items()
+        }
+    return given

@@ -98,6 +98,10 @@ class IdempotencyMap:
             )
         return self._results.get(entry) or self._pending.get(entry)
 
+    def answer(self, position: str, key: str) -> CloseResult | None:
+        """Return the final answer that a position's key has, if it has one."""
+        return self._results.get((position, key))
+
     def full_success(self, position: str) -> CloseResult | None:
         """Return the full success that answers every key of ``position``, if there is one."""
         return self._full.get(position)

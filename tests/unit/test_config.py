@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from engine.config import EngineConfig, GuardSettings
+
+_POSTGRES = "postgresql+psycopg://writer:s%40cret@db.example:5432/audit?sslmode=require"
 
 
 def test_the_environment_sets_fields(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,3 +73,41 @@ def test_the_digest_tells_configurations_apart() -> None:
     assert EngineConfig().digest == EngineConfig().digest
     other = EngineConfig(guards=GuardSettings(drawdown_critical=0.3))
     assert EngineConfig().digest != other.digest
+
+
+def test_a_password_in_the_url_moves_out_of_it() -> None:
+    config = EngineConfig(audit_url=_POSTGRES)
+    assert config.audit_url == "postgresql+psycopg://writer@db.example:5432/audit?sslmode=require"
+    assert config.audit_password == SecretStr("s@cret")
+    assert config.store_url == _POSTGRES
+    assert pickle.loads(pickle.dumps(config)).store_url == _POSTGRES
+    assert config.model_copy(update={"mode": "observe"}).store_url == _POSTGRES
+
+
+def test_a_password_of_its_own_needs_no_quoting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RISK_ENGINE_AUDIT_URL", "postgresql+psycopg://writer@db/audit")
+    monkeypatch.setenv("RISK_ENGINE_AUDIT_PASSWORD", "a/b?c@d:e")
+    assert EngineConfig().store_url == "postgresql+psycopg://writer:a%2Fb%3Fc%40d%3Ae@db/audit"
+
+
+def test_the_digest_knows_the_database_and_not_its_password() -> None:
+    one, other = (f"postgresql+psycopg://w:{password}@db/audit" for password in ("p1", "p2"))
+    assert EngineConfig(audit_url=one).digest == EngineConfig(audit_url=other).digest
+    assert EngineConfig(audit_url=one).digest != EngineConfig().digest
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"audit_password": "x"}, "audit_url='' has no place for audit_password"),
+        ({"audit_url": "postgresql+psycopg://db/a", "audit_password": "x"}, "no place for"),
+        ({"audit_url": _POSTGRES, "audit_password": "x"}, "audit_password is given twice"),
+        ({"audit_url": "postgresql+psycopg://u:a@b@db/a"}, "written %40"),
+        ({"audit_url": "postgresql+psycopg://u@db/a?password=x"}, "not part of the query"),
+    ],
+)
+def test_a_password_that_has_no_clear_place_is_refused(
+    fields: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ValidationError, match=named):
+        EngineConfig(**fields)  # type: ignore[arg-type]  # wrong on purpose

@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 import typer
 from pydantic import ValidationError
 
+from audit.duckdb_store import DuckDBStore
 from audit.errors import AuditError, StoreInUse
+from audit.opening import make_store
 from engine.config import EngineConfig
 from engine.errors import RiskEngineError
 
 if TYPE_CHECKING:
     from audit.trail import Trail
 
-FOUND, NOT_FOUND, USAGE, UNREADABLE = 0, 1, 2, 3
-"""Exit statuses: it worked; the answer is no; an option is wrong; the records cannot be read."""
+FOUND, NOT_FOUND, USAGE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses: it worked; the answer is no; an option is wrong; the records cannot be read;
+it was interrupted."""
 
 _PANEL = "Which trail"
 DataDir: TypeAlias = Annotated[
@@ -69,6 +72,11 @@ Address: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON lines on stdout and nothing else there.")
 ]
+
+
+EXITS = (
+    "Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be read; 130 interrupted."
+)
 
 
 class NotOurEngine(AuditError):
@@ -113,7 +121,29 @@ class Whereabouts:
                 f"{_OPTIONS.get(field, field)}={first['input']!r} is not allowed: "
                 f"{first['msg']} (also settable as RISK_ENGINE_{field.upper()})"
             ) from None
+        try:
+            make_store(config.store_url)
+        except ValueError as error:
+            raise ValueError(str(error).replace("audit=", "--store ", 1)) from None
         return config
+
+    def fingerprint(self) -> object:
+        """Return something else when the files have changed; ``None`` if they do not tell."""
+        config = self.config()
+        store = make_store(config.store_url)
+        if self.address is not None or not isinstance(store, DuckDBStore):
+            return None
+        files = (store.path, store.path.with_name(store.path.name + ".wal"))
+        journal = config.journal_path
+        return tuple(map(_state, (*files, journal, journal.with_name(journal.name + "-wal"))))
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 _OPTIONS = {"data_dir": "--data-dir", "audit_url": "--store", "namespace": "--namespace"}
@@ -215,6 +245,8 @@ def explained() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(FOUND) from None

@@ -7,6 +7,9 @@ import pytest
 from audit.duckdb_store import DuckDBStore
 from audit.opening import make_store, open_store
 from audit.queries import RecordQuery
+from tests.property.test_password_secrecy import assert_kept
+
+_PASSWORD = "Zq-7xy"
 
 
 def test_a_duckdb_url_opens_its_file(tmp_path: Path) -> None:
@@ -28,10 +31,34 @@ def test_other_urls_are_refused_with_what_is_allowed(url: str) -> None:
         open_store(url)
 
 
-def test_postgres_is_honestly_refused_and_its_password_not_shown() -> None:
-    with pytest.raises(ValueError, match="not supported in this version") as refusal:
-        open_store("postgresql+psycopg://me:secret@host/db")
-    assert "secret" not in str(refusal.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me:{}@host/db",
+        "postgresql://me:{}@host/db",
+        "postgresql+psycopg2://me:{}@host/db",
+        "postgresql+psycopg://me:{}@host",
+        "postgresql+psycopg://me:{}@host:port/db",
+        "postgresql+psycopg://me:a@{}@host/db/",
+    ],
+)
+def test_a_wrong_postgres_url_is_refused_and_its_password_not_shown(url: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"postgresql\+psycopg://user:password@host|%40"
+    ) as refusal:
+        make_store(url.format(_PASSWORD)).open()
+    assert_kept(refusal.value, _PASSWORD)
+
+
+def test_without_psycopg_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.opening.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"pip install 'risk-engine\[postgres\]'") as refusal:
+        make_store(f"postgresql+psycopg://me:{_PASSWORD}@host/db")
+    assert_kept(refusal.value, _PASSWORD)
+
+
+def test_a_postgres_url_makes_a_store_that_is_not_open() -> None:
+    assert not make_store("postgresql+psycopg://me@host/db").is_open
 
 
 @pytest.mark.parametrize(

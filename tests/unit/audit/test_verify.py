@@ -94,7 +94,7 @@ def test_a_removed_head_is_found_by_the_successor(store: MemoryStore) -> None:
 def test_a_removed_stream_is_found_by_the_successor(store: MemoryStore) -> None:
     for seq in range(1, 26):
         _remove(store, "account:u1:9", seq)
-    _found(verify_store(store), "account:u1:9", 25, "is missing")
+    _found(verify_store(store), "account:u1:9", 1, "and all up to number 25: account:u1:10@1")
 
 
 def test_a_cut_tail_is_found_by_an_anchor(store: MemoryStore) -> None:
