@@ -61,19 +61,32 @@ def fill_batch(waiting: Sequence[Waiting], fewest_sealed: int | None = None) -> 
     return batch
 
 
+_FEWEST_AHEAD = 5_000
+"""Where batches are smaller than this, two threads cost more by handing the interpreter to each
+other, up to 5 ms a time, than they gain."""
+
+
 class ReadAhead:
     """Makes the next batch ready in a thread of its own, while the store takes the one before.
 
-    Used by one thread at a time.
+    Small batches are read when they are taken. Used by one thread at a time.
 
     Args:
         backlog: the journal's side.
         size: records in a batch, at most.
         fewest_sealed: see :func:`fill_batch`.
+        fewest_ahead: size from which batches are read ahead.
     """
 
-    def __init__(self, backlog: Backlog, size: int, fewest_sealed: int | None) -> None:
+    def __init__(
+        self,
+        backlog: Backlog,
+        size: int,
+        fewest_sealed: int | None,
+        fewest_ahead: int = _FEWEST_AHEAD,
+    ) -> None:
         """Nothing is read yet."""
+        self._fewest_ahead = fewest_ahead
         self._backlog = backlog
         self._size = size
         self._fewest_sealed = fewest_sealed
@@ -93,7 +106,7 @@ class ReadAhead:
 
     def begin(self, batch: FillBatch) -> None:
         """Begin to read what follows a batch, unless nothing does."""
-        if len(batch.waiting) == self._size:
+        if len(batch.waiting) == self._size >= self._fewest_ahead:
             after = batch.waiting[-1].ordinal
             self._threads = self._threads or ThreadPoolExecutor(1, "audit-read-ahead")
             self._next = after, self._threads.submit(self._read, after)

@@ -26,6 +26,9 @@ from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
 
+_NOTED_EVERY = 1_000
+"""After so many records at the latest the journal notes what the store was given."""
+
 
 @dataclass(frozen=True, slots=True)
 class FillPolicy:
@@ -75,6 +78,7 @@ class Filler:
         self._failures = 0
         self._gaps_unsure = False
         self._checkpoint_due: float | None = None
+        self._noted = 0
         self.committed = backlog.stored
         """Ordinal up to which the store has everything, as long as it lives."""
         self.checkpointed = self.committed
@@ -97,6 +101,7 @@ class Filler:
         """
         opened = self._store.open()
         self.committed = self.checkpointed = self._backlog.stored
+        self._noted = self._backlog.given
         if opened.set_aside is not None:
             self.alarm(
                 f"the store could not be read ({opened.reason}); it was moved to "
@@ -245,9 +250,10 @@ class Filler:
             finally:
                 self._ahead.settle()  # what a step reads does not depend on who is quicker
             self.committed = waiting[-1].ordinal
-            self._note_given()
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
+        if len(waiting) < self._policy.batch or self.committed - self._noted >= _NOTED_EVERY:
+            self._note_given()
         if self._gaps_unsure and len(waiting) < self._policy.batch:
             self._look_for_gaps()
             self._gaps_unsure = False
@@ -263,8 +269,11 @@ class Filler:
         return 0 if len(waiting) == self._policy.batch else left
 
     def _note_given(self) -> None:
+        if self._noted == self.committed:
+            return
         try:
             self._backlog.note_given(self.committed)
+            self._noted = self.committed
         except JournalUnavailable as error:
             # The store has the records, and they will be given to it again; only its losing
             # them would go unnoticed.

@@ -55,7 +55,7 @@ def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
 
 
 def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Backlog) -> None:
-    ahead = ReadAhead(backlog, 2, None)
+    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
     journal.append(a_chain(5))
     batch = ahead.take(0)
     ahead.begin(batch)
@@ -69,7 +69,7 @@ def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Back
 def test_what_was_read_ahead_for_another_place_is_not_given_out(
     journal: Journal, backlog: Backlog
 ) -> None:
-    ahead = ReadAhead(backlog, 2, None)
+    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
     journal.append(a_chain(5))
     ahead.begin(ahead.take(0))
     assert _ordinals(ahead, 0) == [1, 2]
@@ -81,7 +81,7 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
     journal: Journal, backlog: Backlog
 ) -> None:
     before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, None)
+    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
     journal.append(a_chain(3))
     ahead.begin(ahead.take(2))
     assert set(threading.enumerate()) == before
@@ -91,3 +91,12 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
     ahead.close()
     assert set(threading.enumerate()) <= before
     assert _ordinals(ahead, 5) == [6]
+
+
+def test_small_batches_are_not_read_ahead(journal: Journal, backlog: Backlog) -> None:
+    before = set(threading.enumerate())
+    ahead = ReadAhead(backlog, 2, None)
+    journal.append(a_chain(4))
+    ahead.begin(ahead.take(0))
+    assert set(threading.enumerate()) == before
+    assert _ordinals(ahead, 2) == [3, 4]
