@@ -41,6 +41,7 @@ from audit.records import EventType
 from audit.replay import remembered
 from engine.brokers.port import FAR_FUTURE_MS, Broker, MarketFeed
 from engine.clock import Clock
+from engine.clock_quality import quality_of
 from engine.closing import AccountCloser
 from engine.errors import BrokerError, IdempotencyConflict, RiskEngineError
 from engine.lease import Lease
@@ -151,9 +152,12 @@ class AccountLife:
         self._server = account.server
         positions = await self._broker.positions()
         wait_s = self._predecessor_may_act_s()
-        self._record(
-            EventType.STREAM_OPENED, {"process": self._process, "waits_for_predecessor_s": wait_s}
-        )
+        about = {
+            "process": self._process,
+            "waits_for_predecessor_s": wait_s,
+            "clock": quality_of(self._clock).facts(),
+        }
+        self._record(EventType.STREAM_OPENED, about)
         # Before the first order: the next life is to know which process this one lived in.
         self._keeper.send()
         if not opened.predecessor_ended_cleanly:

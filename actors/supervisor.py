@@ -34,17 +34,13 @@ from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
 from audit.errors import AuditError
-from audit.events import (
-    account_released,
-    actor_killed,
-    mandate_of,
-    plain_event,
-)
+from audit.events import account_released, actor_killed, mandate_of, plain_event
 from audit.receipts import AccountHistory
 from audit.records import AuditRecord, EventType, record_of
 from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock, SystemClock
+from engine.clock_quality import quality_of
 from engine.config import EngineConfig
 from engine.errors import BrokerUnavailable, RiskEngineError
 from engine.mandates import DirectClose
@@ -154,7 +150,9 @@ class Supervisor:
         self._lockout = Lockout(*parts, self._config)
         self._watching = Watching(*parts, self._stage)
         now = self._clock.wall_us()  # not waited for: an audit that is away holds up no episode
-        self._note(plain_event(EventType.ENGINE_STARTED, "", opened.stream, occurred_at=now))
+        about = {"clock": quality_of(self._clock).facts()}
+        kind = EventType.ENGINE_STARTED
+        self._note(plain_event(kind, "", opened.stream, occurred_at=now, details=about))
         self._roster.remember(specs, dict(newest))
         await self._resume([spec.user_id for spec in specs])
         self._watching.resume(lambda user_id: self._lockout.locked_by(user_id) is not None)

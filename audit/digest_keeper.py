@@ -83,10 +83,8 @@ class DigestKeeper:
         if not self._has_news(checkpointed, committed):
             return pause
         left = self._due - self._clock.monotonic()
-        if left <= 0:
-            left = self._try(checkpointed)
-        # Zero is "at once", for the filler as for here.
-        return left if pause is None else min(pause, left)
+        due = left if left > 0 else self._try(checkpointed)
+        return min((one for one in (pause, due) if one is not None), default=None)
 
     def close(self, checkpointed: int, committed: int) -> None:
         """Write a last digest, whatever the time; never fails."""
@@ -98,18 +96,18 @@ class DigestKeeper:
             return checkpointed == committed  # only then what the store holds is safe
         return checkpointed > self._named
 
-    def _try(self, checkpointed: int) -> float:
-        """Write a digest; returns after how many seconds to look again."""
+    def _try(self, checkpointed: int) -> float | None:
+        """Write a digest; returns after how many seconds to try again, if it failed."""
         try:
-            wait = self._policy.interval_s if self._write(checkpointed) else 0.0
+            if self._write(checkpointed):
+                self._due = self._clock.monotonic() + self._policy.interval_s
         except (OSError, AuditError) as error:
             return self._failed(error)
         if self._failures:
             self._failures = 0
             self.last_error = None
             self._alarm(f"digests are written again to {self._file.path}")
-        self._due = self._clock.monotonic() + wait
-        return self._policy.interval_s
+        return None
 
     def _write(self, checkpointed: int) -> bool:
         """Write what is new; whether anything was."""

@@ -51,6 +51,9 @@ class ReadOnlyDuckDB(DuckDBStore):
         )
         try:
             connection = engine.connect()
+            # Of the whole machine's memory DuckDB would keep most: a reader is a guest on it.
+            connection.exec_driver_sql("SET memory_limit = '1GB'")
+            connection.commit()
             with connection.begin():
                 tables = inspect(connection)
                 if not tables.has_table(audit_schema.name):

@@ -85,8 +85,9 @@ def _write(
 ) -> int:
     count = 0
     with duckdb.connect(str(scratch / "gathered")) as gathered:
-        # Nothing here outlives the command, so nothing needs to be safe against a crash.
-        gathered.execute("SET memory_limit = '1GB'").fetchall()
+        # One thread keeps few groups of rows in memory, and their order.
+        gathered.execute("SET threads = 1").fetchall()
+        gathered.execute("SET memory_limit = '512MB'").fetchall()
         columns = ", ".join(f"{name} {kept}" for name, kept in _KEPT.items())
         gathered.execute(f"CREATE TABLE rows ({columns})").fetchall()
         native: Any = gathered
@@ -97,12 +98,12 @@ def _write(
             count += len(page)
         chosen = ", ".join(_written(name, kind) for name in _ORDER)
         options = (
-            "FORMAT parquet, COMPRESSION zstd"
+            "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480"
             if kind is ExportFormat.PARQUET
             else ("FORMAT csv, HEADER")
         )
         gathered.execute(
-            f"COPY (SELECT {chosen} FROM rows ORDER BY rowid) TO $file ({options})",
+            f"COPY (SELECT {chosen} FROM rows) TO $file ({options})",
             {"file": str(scratch / kind.value)},
         ).fetchall()
     return count

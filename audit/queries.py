@@ -116,6 +116,11 @@ class RecordQuery:
         if self.recorded_since is not None:
             found.append(_log.recorded_at >= to_datetime(self.recorded_since))
         if self.after is not None:
+            # The bound by time alone says nothing new, but a database can skip by it.
+            moment = to_datetime(self.after[0])
+            found.append(
+                _log.occurred_at <= moment if self.newest_first else _log.occurred_at >= moment
+            )
             found.append(self._is_behind(self.after))
         return found
 

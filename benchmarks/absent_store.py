@@ -85,6 +85,16 @@ class AbsentableStore:
         """Read rows of streams."""
         return self._reached().read_streams(streams, after, up_to)
 
+    def scan(
+        self,
+        *,
+        streams: Collection[str] | None = None,
+        recorded_since: int | None = None,
+        page: int = 10_000,
+    ) -> Iterator[list[Row]]:
+        """Read rows as they lie."""
+        return self._reached().scan(streams=streams, recorded_since=recorded_since, page=page)
+
     def checkpoint(self) -> None:
         """Make safe what was inserted."""
         self._reached().checkpoint()

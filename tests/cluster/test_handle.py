@@ -12,6 +12,7 @@ from actors import RiskEngine
 from actors.calls import EngineNotFound
 from actors.handle import EngineClosed, EngineRunsAlready
 from audit.closes import result_of
+from audit.digests import Digests, Named
 from audit.queries import RecordQuery
 from audit.records import EventType
 from engine.errors import BrokerError, IdempotencyConflict, UnknownAccount
@@ -268,6 +269,13 @@ def test_records_are_chosen_counted_and_verified(shared_engine: RiskEngine, tick
     )
     assert shared_engine.count_records() == before + 3, "accepted, closed, finished"
     assert shared_engine.verify_records() is None
+    report = shared_engine.trail().verification(user_id="desk")
+    assert report.ok
+    assert 0 < report.records <= before + 3
+    another = Digests(named={"account:desk:1": {1: Named(b"x" * 32, 1)}})
+    damaged = shared_engine.trail().verification(digests=another).problem
+    assert damaged is not None
+    assert (damaged.stream, damaged.seq) == ("account:desk:1", 1)
 
 
 def test_guards_close_what_they_watch(engine: RiskEngine) -> None:

@@ -111,3 +111,12 @@ def test_a_password_that_has_no_clear_place_is_refused(
 ) -> None:
     with pytest.raises(ValidationError, match=named):
         EngineConfig(**fields)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_digests_lie_beside_the_journal_or_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert EngineConfig(data_dir=tmp_path).digests_file == tmp_path / "audit-digests.jsonl"
+    monkeypatch.chdir(tmp_path)
+    elsewhere = EngineConfig(data_dir=Path("data"), digests_path=Path("other/digests.jsonl"))
+    assert elsewhere.digests_file == tmp_path / "other" / "digests.jsonl"

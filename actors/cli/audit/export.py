@@ -42,7 +42,7 @@ def export(
     since: Since = None,
     until: Until = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most this many, the oldest. [default: all]")
+        int | None, typer.Option(min=1, help="At most this many, the oldest. (default: all)")
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace the file if there is one.")
@@ -57,10 +57,11 @@ def export(
 ) -> None:
     """Write the records that fit all options into a file, oldest first.
 
-    The file is written on this machine, also if the engine runs on another one.
+    The file is written on this machine, also if the engine runs on another
+    one.
 
-    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be read, or the file not
-    be written; 130 interrupted, and there is no file.
+    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be
+    read, or the file not be written; 130 interrupted, and there is no file.
     """
     from audit import exporting
 

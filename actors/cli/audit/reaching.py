@@ -37,7 +37,7 @@ DataDir: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         help="The engine's folder: journal, and store unless --store names another. "
-        "[default: RISK_ENGINE_DATA_DIR, else risk-engine-data]",
+        "(default: RISK_ENGINE_DATA_DIR, else risk-engine-data)",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -46,7 +46,7 @@ Store: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="The store. [default: RISK_ENGINE_AUDIT_URL, else audit.duckdb in the folder]",
+        help="The store. (default: RISK_ENGINE_AUDIT_URL, else audit.duckdb in the folder)",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -54,7 +54,7 @@ Store: TypeAlias = Annotated[
 Namespace: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        help="Of the engine, while it runs. [default: RISK_ENGINE_NAMESPACE, else risk-engine]",
+        help="Of the engine, while it runs. (default: RISK_ENGINE_NAMESPACE, else risk-engine)",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -64,7 +64,7 @@ Address: TypeAlias = Annotated[
     typer.Option(
         metavar="HOST:PORT",
         help="Of the Ray cluster that the engine runs in: read there and nowhere else. "
-        "[default: the cluster of this machine, if need be]",
+        "(default: the cluster of this machine, if need be)",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -117,6 +117,8 @@ class Whereabouts:
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
+            if not field:  # of several fields together
+                raise ValueError(str(first["msg"])) from None
             raise ValueError(
                 f"{_OPTIONS.get(field, field)}={first['input']!r} is not allowed: "
                 f"{first['msg']} (also settable as RISK_ENGINE_{field.upper()})"

@@ -52,7 +52,7 @@ def replay(
         typer.Option(
             "--until",
             metavar="TIME",
-            help="As it stood before: 2026-11-22T10:30, or 2h ago. [default: now]",
+            help="As it stood before: 2026-11-22T10:30, or 2h ago. (default: now)",
         ),
     ] = None,
     as_json: Annotated[
@@ -65,11 +65,11 @@ def replay(
 ) -> None:
     """Rebuild an account's episodes, locks and idempotency map from its records.
 
-    With the code that an account's actor uses when it begins a life: what is printed is what a
-    life that begins at that moment knows.
+    With the code that an account's actor uses when it begins a life: what
+    is printed is what a life that begins at that moment knows.
 
-    Exit status: 0 it worked; 1 nothing is recorded of the account; 2 an option is wrong; 3 the
-    records cannot be read; 130 interrupted.
+    Exit status: 0 it worked; 1 nothing is recorded of the account; 2 an
+    option is wrong; 3 the records cannot be read; 130 interrupted.
     """
     with explained():
         if not user.strip():
@@ -167,12 +167,13 @@ def _iso(moment_us: int | None) -> str | None:
 def print_past(console: Console, past: AccountPast, until: int | None) -> None:
     """Print a past for people."""
     opened = sum(episode.is_open for episode in past.episodes)
+    lives = "life" if past.lives == 1 else "lives"
     head = Table.grid(padding=(0, 2))
     head.add_column(width=12, style="dim")
     head.add_column(overflow="fold")
     head.add_row("account", Text(past.user_id, style="bold"))
     head.add_row("as of", "all that is recorded" if until is None else iso(until))
-    head.add_row("records", f"{len(past.records):,} in {past.lives:,} lives")
+    head.add_row("records", f"{len(past.records):,} in {past.lives:,} {lives}")
     head.add_row("lock", _lock(past))
     state = Text(f"{opened:,} open", style="bold yellow") if opened else Text("none open")
     head.add_row("episodes", Text.assemble(f"{len(past.episodes):,}, ", state))

@@ -56,8 +56,8 @@ def search(
 ) -> None:
     """Print the records that fit all options, oldest first.
 
-    Exit status: 0 it worked, also if nothing fits; 2 an option is wrong; 3 the records cannot be
-    read; 130 interrupted.
+    Exit status: 0 it worked, also if nothing fits; 2 an option is wrong; 3
+    the records cannot be read; 130 interrupted.
     """
     from audit.trail import pages
 

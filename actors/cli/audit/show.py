@@ -38,8 +38,8 @@ def show(
 ) -> None:
     """Print whole records: the one of an event, or all of a close or of an episode.
 
-    Exit status: 0 it worked; 1 there is no such record; 2 an option is wrong; 3 the records
-    cannot be read; 130 interrupted.
+    Exit status: 0 it worked; 1 there is no such record; 2 an option is
+    wrong; 3 the records cannot be read; 130 interrupted.
     """
     from audit.trail import pages, place_of
 

@@ -45,7 +45,8 @@ def stats(
 
     --json prints one object.
 
-    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be read; 130 interrupted.
+    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be
+    read; 130 interrupted.
     """
     with explained():
         query = Filters(user=user, types=types, since=since, until=until).query(

@@ -46,11 +46,11 @@ def tail(
 ) -> None:
     """Print the last records, oldest first.
 
-    With --follow, also those that are recorded from then on, in the order of recording; it waits
-    for engines to start and to stop. Ctrl-C ends it.
+    With --follow, also those that are recorded from then on, in the order
+    of recording; it waits for engines to start and to stop. Ctrl-C ends it.
 
-    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be read; 130 interrupted
-    before anything was followed.
+    Exit status: 0 it worked; 2 an option is wrong; 3 the records cannot be
+    read; 130 interrupted before anything was followed.
     """
     with explained():
         where = Whereabouts(data_dir, store, namespace, address)

@@ -18,6 +18,7 @@ from audit.closes import result_of
 from audit.queries import RecordQuery
 from audit.receipts import AppendReceipt
 from audit.records import AuditRecord, EventType
+from engine.clock_quality import system_quality
 from engine.errors import IdempotencyConflict, UnknownAccount
 from engine.mandates import DirectClose
 from engine.models import (
@@ -352,3 +353,16 @@ async def test_a_trigger_during_shutdown_is_refused_and_waiting_episodes_stay_op
     audit = local.stage.local_audit
     (still_open,) = await audit.run(audit.actor.open_episodes)
     assert still_open.trigger_id == "t"
+
+
+async def test_the_clock_is_recorded_with_each_beginning(local: Local) -> None:
+    await local.add("ann")
+    begun = await records(local, EventType.ENGINE_STARTED, EventType.STREAM_OPENED)
+    assert {record.event_type for record in begun} == {
+        EventType.ENGINE_STARTED,
+        EventType.STREAM_OPENED,
+    }
+    for record in begun:
+        clock = record.meta_data["clock"]
+        assert set(clock) == {"source", "error_bound_us"}
+        assert clock["source"] == system_quality().source

@@ -18,7 +18,7 @@ from audit.digests import read_digests
 from audit.ledger import AuditLedger
 from audit.offline import open_trail
 from audit.opening import open_store
-from audit.rows import COLUMNS
+from audit.rows import COLUMNS, SEQ, STREAM
 from audit.verify import VerifyReport, verify_store
 from tests.integration.audit.attacking import (
     altered,
@@ -301,3 +301,45 @@ def test_an_altered_digest(kept: Kept) -> None:
 
 def _at(stream: str, seq: int) -> str:
     return f"WHERE stream = '{stream}' AND seq = {seq}"
+
+
+def test_since_a_digest_only_what_came_after_is_read(kept: Kept) -> None:
+    digests = read_digests(kept.digests)
+    since = digests.times[1]
+    with AuditLedger(kept.url, kept.journal, digests=kept.digests) as ledger:
+        writer = ChainWriter(ledger.open_stream("account:cyd").stream)
+        ledger.append(a_chain(3, writer.stream, 120, writer))
+    store = open_store(kept.url)
+    try:
+        report = verify_store(store, digests=read_digests(kept.digests), since=since, page=2)
+        assert (report.ok, report.records, report.assumed) == (True, 3, 15)
+        assert (report.digests, report.streams) == (2, 4)
+        recent = [row for page in store.scan(recorded_since=since, page=2) for row in page]
+        assert {row[STREAM] for row in recent} == {"account:cyd:1"}
+    finally:
+        store.close()
+    with attacker(kept.url) as run:
+        run(f"DELETE FROM reconciliation_log {_at('account:cyd:1', 2)}")
+        run(f"DELETE FROM reconciliation_log {_at(BOB, 2)}")
+    store = open_store(kept.url)
+    try:
+        report = verify_store(store, digests=read_digests(kept.digests), since=since)
+    finally:
+        store.close()
+    assert report.problem is not None
+    assert (report.problem.stream, report.problem.seq, report.broken) == (BOB, 3, 2)
+
+
+def test_a_scan_gives_each_row_once_in_pages_of_the_streams_that_are_wanted(kept: Kept) -> None:
+    store = open_store(kept.url)
+    try:
+        pages = list(store.scan(page=4))
+        assert max(len(page) for page in pages) <= 15
+        everything = [(row[STREAM], row[SEQ]) for page in pages for row in page]
+        assert sorted(everything) == sorted(kept.events)
+        some = [row for page in store.scan(streams=[BOB, ANN_LATER], page=4) for row in page]
+        assert sorted({row[STREAM] for row in some}) == [ANN_LATER, BOB]
+        assert len(some) == 9
+        assert list(store.scan(recorded_since=4_000_000_000_000_000)) == []
+    finally:
+        store.close()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection, Iterator
 
 import pytest
 
 from audit.chain import ChainHead, ChainWriter, SealedRecord, chain_hash
-from audit.digests import Digests
+from audit.digests import Digests, Named
 from audit.rows import COLUMNS, EVENT_ID, HASH, Row, row_of
 from audit.verify import VerifyReport, verify_store
 from tests.unit.audit.memory_store import MemoryStore
@@ -182,3 +183,171 @@ def test_a_gap_that_a_record_set_aside_explains_is_none(
     assert verify_store(store, anchors=[head], apart=apart).ok
     damaged = [one._replace(body=one.body.replace(b"0.5", b"0.6")) for one in apart]
     _found(verify_store(store, anchors=[head], apart=damaged), "account:u2:1", seqs[0], "altered")
+
+
+def _digests(*lines: tuple[int, ChainHead]) -> Digests:
+    """Digests as if read from a file: a time and one head each."""
+    digests = Digests()
+    for number, (at, head) in enumerate(lines, 1):
+        digests.times[number] = at
+        digests.named.setdefault(head.stream, {})[head.seq] = Named(head.hash, number)
+    return digests
+
+
+def _head(store: MemoryStore, stream: str, seq: int) -> ChainHead:
+    return ChainHead(stream, seq, _find(store, stream, seq)[HASH])
+
+
+@pytest.fixture
+def digested(store: MemoryStore) -> Digests:
+    """At 1000 u1's first life stood at 20, at 2000 u2's at 4; the rest came later."""
+    return _digests(
+        (1000, _head(store, "account:u1:9", 20)), (2000, _head(store, "account:u2:1", 4))
+    )
+
+
+@pytest.mark.parametrize("page", [2, 1000])
+@pytest.mark.parametrize(
+    ("since", "records", "assumed"), [(999, 32, 0), (1000, 12, 20), (1999, 12, 20), (2000, 8, 24)]
+)
+def test_since_hashes_only_what_came_after_a_digest(
+    store: MemoryStore, digested: Digests, page: int, since: int, records: int, assumed: int
+) -> None:
+    report = verify_store(store, digests=digested, since=since, page=page)
+    assert (report.ok, report.records, report.assumed) == (True, records, assumed)
+    assert report.streams == 3
+    assert report.assumed_since == (None if since < 1000 else since // 1000 * 1000)
+    assert any("no digest is that old" in note for note in report.notes) == (since < 1000)
+
+
+def test_since_without_digests_hashes_everything(store: MemoryStore) -> None:
+    report = verify_store(store, since=NOW)
+    assert (report.records, report.assumed, report.assumed_since) == (32, 0, None)
+    assert "no digest is that old: every record was hashed" in report.notes
+
+
+@pytest.mark.parametrize("recorded_at", [NOW, 1])
+def test_since_finds_what_is_altered_after_the_digest_whenever_it_says_it_was_recorded(
+    store: MemoryStore, digested: Digests, recorded_at: int
+) -> None:
+    _alter(store, "account:u1:9", 23, _VOLUME, 0.6)
+    _alter(store, "account:u1:9", 23, COLUMNS.index("recorded_at"), recorded_at)
+    _found(verify_store(store, digests=digested, since=2000), "account:u1:9", 23, "altered")
+
+
+def test_since_assumes_what_is_before_the_digest(store: MemoryStore, digested: Digests) -> None:
+    _alter(store, "account:u1:9", 7, _VOLUME, 0.6)
+    assert verify_store(store, digests=digested, since=2000).ok
+    _found(verify_store(store, digests=digested), "account:u1:9", 7, "altered")
+
+
+@pytest.mark.parametrize("seq", [1, 7, 20, 21])
+def test_since_finds_a_removed_record_on_either_side_of_the_digest(
+    store: MemoryStore, digested: Digests, seq: int
+) -> None:
+    _remove(store, "account:u1:9", seq)
+    report = verify_store(store, digests=digested, since=2000)
+    _found(report, "account:u1:9", seq + 1, "a record is missing")
+
+
+def test_since_finds_what_does_not_follow_on_the_digest(
+    store: MemoryStore, digested: Digests
+) -> None:
+    _alter(store, "account:u1:9", 21, _PREVIOUS, b"y" * 32)
+    report = verify_store(store, digests=digested, since=2000)
+    _found(report, "account:u1:9", 21, "does not cite")
+
+
+def test_since_finds_a_last_record_that_is_not_the_digests(
+    store: MemoryStore, digested: Digests
+) -> None:
+    for seq in range(1, 5):
+        _remove(store, "account:u2:1", seq)
+    _put(store, a_chain(4, "account:u2:1", 90))
+    report = verify_store(store, digests=digested, since=2000)
+    _found(report, "account:u2:1", 4, "the hash that line 2 of the digests names")
+
+
+def test_since_finds_a_stream_that_is_gone(store: MemoryStore, digested: Digests) -> None:
+    for seq in range(1, 5):
+        _remove(store, "account:u2:1", seq)
+    report = verify_store(store, digests=digested, since=2000)
+    _found(report, "account:u2:1", 1, "and all up to number 4: line 2 of the digests")
+
+
+def test_since_does_not_count_records_that_were_set_aside_as_removed(
+    store: MemoryStore, digested: Digests
+) -> None:
+    apart = [record for record in a_chain(4, "account:u2:1", 70) if record.seq == 2]
+    _remove(store, "account:u2:1", 2)
+    report = verify_store(store, digests=digested, since=2000, apart=apart)
+    assert (report.ok, report.records) == (True, 8)
+
+
+def test_one_account_is_checked_with_the_supervisor(store: MemoryStore) -> None:
+    _put(store, a_chain(3, "supervisor:1", 200))
+    digests = _digests((1, ChainHead("account:u2:1", 9, b"x" * 32)))
+    report = verify_store(store, digests=digests, user_id="u1")
+    assert (report.ok, report.records, report.streams, report.notes) == (True, 31, 3, ())
+    assert not verify_store(store, digests=digests, user_id="u2").ok
+    _remove(store, "supervisor:1", 2)
+    _found(verify_store(store, user_id="u1"), "supervisor:1", 3, "a record is missing")
+
+
+def test_an_account_without_streams_is_told(store: MemoryStore) -> None:
+    report = verify_store(store, digests=Digests(), user_id="nobody")
+    assert (report.records, report.notes) == (0, ("there is no stream of account 'nobody'",))
+
+
+@pytest.mark.parametrize("user_id", ["u1", None])
+def test_streams_of_strange_names_are_no_error(store: MemoryStore, user_id: str | None) -> None:
+    (record,) = a_chain(1, "account:u3:1", 300)
+    row = row_of(record, NOW, False)
+    place = COLUMNS.index("stream")
+    store.insert_batch([(*row[:place], "brought in", *row[place + 1 :])])
+    report = verify_store(store, user_id=user_id)
+    assert report.ok == (user_id is not None)
+
+
+def test_the_first_problem_is_the_one_that_was_written_first(store: MemoryStore) -> None:
+    _alter(store, "account:u2:1", 1, _VOLUME, 0.6)
+    _alter(store, "account:u1:10", 1, _VOLUME, 0.6)
+    _alter(store, "account:u1:9", 24, _VOLUME, 0.6)
+    report = verify_store(store)
+    _found(report, "account:u1:9", 24, "altered")
+    assert report.broken == 3
+
+
+def test_a_record_behind_the_journals_last_was_put_in(store: MemoryStore) -> None:
+    heads = [extent.head for extent in store.extents()]
+    assert verify_store(store, newest=lambda: heads).ok
+    last = _find(store, "account:u2:1", 4)
+    fewer = [head if head.stream != "account:u2:1" else head._replace(seq=3) for head in heads]
+    report = verify_store(store, newest=lambda: fewer)
+    _found(report, "account:u2:1", 4, "was put in: the journal's last record")
+    assert report.problem is not None
+    assert report.problem.event_id == last[EVENT_ID]
+
+
+def test_rows_that_come_while_it_reads_are_no_trouble() -> None:
+    chain = a_chain(6, "account:u1:1")
+
+    class Growing(MemoryStore):
+        """Takes records 3 and 4 where the scan has been, and 5 and 6 where it has not."""
+
+        def scan(
+            self,
+            *,
+            streams: Collection[str] | None = None,
+            recorded_since: int | None = None,
+            page: int = 10_000,
+        ) -> Iterator[list[Row]]:
+            yield list(self.rows.values())
+            _put(self, chain[2:])
+            yield [_find(self, "account:u1:1", seq) for seq in (5, 6)]
+
+    store = Growing()
+    store.open()
+    _put(store, chain[:2])
+    report = verify_store(store)
+    assert (report.ok, report.records) == (True, 6)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from actors.cli.audit import audit
+from actors.cli.audit.commands import audit
 from audit.history import History
 from audit.history.history import Event
 from audit.history.writing import line_of
