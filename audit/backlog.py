@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from audit.chain import ChainHead, SealedRecord
 from audit.journal import Journal
@@ -18,8 +18,7 @@ _CHUNK = 2_000
 """Rows forgotten in one transaction: appending waits meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A record that the journal still holds whole."""
 
     ordinal: int
@@ -96,6 +95,21 @@ class Backlog:
         (stored,) = self._select("SELECT stored FROM progress")[0]
         return int(stored)
 
+    @property
+    def given(self) -> int:
+        """Ordinal up to which the store has committed everything, as far as was noted."""
+        (given,) = self._select("SELECT max(stored, given) FROM progress")[0]
+        return int(given)
+
+    def note_given(self, ordinal: int) -> None:
+        """Note that the store has committed everything up to ``ordinal``, for good or not.
+
+        Raises:
+            JournalUnavailable: it could not be noted.
+        """
+        with self._journal.writing() as connection:
+            connection.execute("UPDATE progress SET given = ?", (ordinal,))
+
     def after(self, ordinal: int, limit: int) -> list[Waiting]:
         """Read the next records after ``ordinal``, in order."""
         return self._waiting("r.ordinal > ?1 ORDER BY r.ordinal LIMIT ?2", ordinal, limit)
@@ -122,7 +136,7 @@ class Backlog:
         rows = self._select(
             "SELECT ordinal, event_id, hash, body IS NOT NULL FROM records "
             "WHERE ordinal <= ? ORDER BY ordinal DESC LIMIT ?",
-            self.stored,
+            self.given,
             limit,
         )
         return [Remembered(row[0], row[1], row[2], bool(row[3])) for row in reversed(rows)]
@@ -235,7 +249,7 @@ class Backlog:
             f"WHERE r.body IS NOT NULL AND {where}",
             *values,
         )
-        return [Waiting(row[0], SealedRecord(*row[1:7]), row[7], bool(row[8])) for row in rows]
+        return [Waiting(row[0], SealedRecord._make(row[1:7]), row[7], row[8] == 1) for row in rows]
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:

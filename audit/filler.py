@@ -2,7 +2,8 @@
 
 The journal forgets a record only when the store has committed it *and* was checkpointed. So
 whatever the store loses at a crash is still in the journal; when a store is opened, what the
-journal gave it last is compared with what it holds.
+journal gave it last is compared with what it holds: a database may drop the damaged end of its
+log without a word.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from dataclasses import dataclass
 
 from audit.backlog import Backlog, Waiting
 from audit.digest_keeper import DigestKeeper
-from audit.errors import StoreUnavailable
+from audit.errors import JournalUnavailable, StoreUnavailable
+from audit.fill_batch import FillBatch, ReadAhead, fill_batch
 from audit.gaps import StreamGap, described, find_gaps
-from audit.rows import Row, row_of
-from audit.store import AuditStore, RowsRefused
+from audit.rows import Row
+from audit.store import AuditStore, RowsRefused, SealedRowStore
 from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
+
+_NOTED_EVERY = 1_000
+"""After so many records at the latest the journal notes what the store was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,10 @@ class Filler:
         """Nothing is opened or started yet."""
         self._backlog = backlog
         self._store = store
+        self._sealed_store = store if isinstance(store, SealedRowStore) else None
         self._clock = clock
         self._policy = policy or FillPolicy()
+        self._ahead = ReadAhead(backlog, self._policy.batch, self._fewest_sealed)
         self._changed = threading.Condition()
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -71,6 +78,7 @@ class Filler:
         self._failures = 0
         self._gaps_unsure = False
         self._checkpoint_due: float | None = None
+        self._noted = 0
         self.committed = backlog.stored
         """Ordinal up to which the store has everything, as long as it lives."""
         self.checkpointed = self.committed
@@ -93,6 +101,7 @@ class Filler:
         """
         opened = self._store.open()
         self.committed = self.checkpointed = self._backlog.stored
+        self._noted = self._backlog.given
         if opened.set_aside is not None:
             self.alarm(
                 f"the store could not be read ({opened.reason}); it was moved to "
@@ -198,6 +207,7 @@ class Filler:
             self._thread.join()
             self._thread = None
         with self._working:
+            self._ahead.close()
             try:
                 if self._ready:
                     self._checkpoint()
@@ -231,12 +241,19 @@ class Filler:
 
     def _move(self) -> float | None:
         newest = self._backlog.newest
-        waiting = self._backlog.after(self.committed, self._policy.batch)
+        batch = self._ahead.take(self.committed)
+        waiting = batch.waiting
         if waiting:
-            self._insert(waiting)
+            self._ahead.begin(batch)
+            try:
+                self._insert(batch)
+            finally:
+                self._ahead.settle()  # what a step reads does not depend on who is quicker
             self.committed = waiting[-1].ordinal
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
+        if len(waiting) < self._policy.batch or self.committed - self._noted >= _NOTED_EVERY:
+            self._note_given()
         if self._gaps_unsure and len(waiting) < self._policy.batch:
             self._look_for_gaps()
             self._gaps_unsure = False
@@ -251,6 +268,17 @@ class Filler:
             left = None
         return 0 if len(waiting) == self._policy.batch else left
 
+    def _note_given(self) -> None:
+        if self._noted == self.committed:
+            return
+        try:
+            self._backlog.note_given(self.committed)
+            self._noted = self.committed
+        except JournalUnavailable as error:
+            # The store has the records, and they will be given to it again; only its losing
+            # them would go unnoticed.
+            logger.warning("what the audit store was given could not be noted: %s", error)
+
     def _checkpoint(self) -> None:
         reached = self.committed
         self._store.checkpoint()
@@ -258,21 +286,25 @@ class Filler:
         self.checkpointed = reached
         self._checkpoint_due = None
 
-    def _insert(self, waiting: Sequence[Waiting]) -> None:
-        rows: list[Row] = []
-        sound: list[Waiting] = []
-        for one in waiting:
+    @property
+    def _fewest_sealed(self) -> int | None:
+        return None if self._sealed_store is None else self._sealed_store.fewest_sealed
+
+    def _insert(self, batch: FillBatch) -> None:
+        if batch.sealed and self._sealed_store is not None:
             try:
-                rows.append(row_of(one.record, one.recorded_at, one.late))
-            except ValueError as error:
-                self._set_aside(one, str(error))
-            else:
-                sound.append(one)
-        self._insert_rows(rows, sound)
+                self._sealed_store.insert_sealed(batch.sealed)
+            except RowsRefused:
+                batch.take_apart(batch.sealed_from)
+        for one, reason in batch.unfit:
+            self._set_aside(one, reason)
+        self._insert_rows(batch.rows, batch.rows_from)
         if self._checkpoint_due is None:
             self._checkpoint_due = self._clock.monotonic() + self._policy.checkpoint_s
 
     def _insert_rows(self, rows: Sequence[Row], waiting: Sequence[Waiting]) -> None:
+        if not rows:
+            return
         try:
             report = self._store.insert_batch(rows)
         except RowsRefused as refusal:
@@ -296,7 +328,7 @@ class Filler:
         )
 
     def _refill(self) -> None:
-        """Compare the last stored records with the store, and give it again what it lost."""
+        """Compare the last records that the store was given with what it holds, and mend it."""
         given = self._backlog.remembered(self._policy.compared)
         if not given:
             return
@@ -304,8 +336,12 @@ class Filler:
         lost = [one for one in given if one.event_id not in held]
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
-            self._insert(again)
-            self.alarm(f"the store had lost {len(again)} of its last records: refilled")
+            self._insert(fill_batch(again, self._fewest_sealed))
+            least = "at least " if len(lost) == len(given) == self._policy.compared else ""
+            self.alarm(
+                f"the store had lost {least}{len(again)} of the last records that it had "
+                "committed: refilled from the journal"
+            )
 
     def _look_for_gaps(self) -> None:
         gaps = find_gaps(self._store, self._backlog, self.committed)

@@ -83,7 +83,11 @@ CREATE TABLE account_locks (
 ALTER TABLE progress ADD COLUMN knows_episodes INTEGER NOT NULL DEFAULT 0;
 UPDATE progress SET knows_episodes = NOT EXISTS (SELECT 1 FROM streams);
 """
-MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND}
+_THIRD = """
+ALTER TABLE progress ADD COLUMN given INTEGER NOT NULL DEFAULT 0;
+UPDATE progress SET given = stored;
+"""
+MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD}
 """Steps to the present schema, by number; each is applied once, in order."""
 SCHEMA_VERSION = max(MIGRATIONS)
 

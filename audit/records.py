@@ -201,6 +201,8 @@ AFTER_META = (
     "volume",
 )
 """Names of the content's members, in canonical order, after ``meta_data``."""
+MEMBERS = BEFORE_META + AFTER_META
+"""Names of all of the content's members but ``meta_data``, in canonical order."""
 
 
 _TEXT: frozenset[type] = frozenset({str})
@@ -299,6 +301,24 @@ def parts_of_body(body: bytes) -> tuple[dict[str, Any], str, dict[str, Any]]:
     before = canonical.decode(str(body[:start], "ascii") + "}")
     after = canonical.decode("{" + str(body[end + 1 :], "ascii"))
     return before, str(body[start + len(_META_BYTES) : end], "ascii"), after
+
+
+def cut_body(body: bytes) -> tuple[str, str]:
+    """Cut ``meta_data`` out of canonical bytes; nothing else is taken apart.
+
+    Returns:
+        Canonical JSON of the other members as one object, and that of ``meta_data``.
+
+    Raises:
+        ValueError: it is not a record's body.
+    """
+    start = body.find(_META_BYTES)
+    end = body.rfind(_AFTER_BYTES)
+    if start < 0 or end < start:
+        raise ValueError(f"body={body[:80]!r}... is not a record: it lacks its members")
+    return str(body[:start] + body[end:], "ascii"), str(
+        body[start + len(_META_BYTES) : end], "ascii"
+    )
 
 
 def record_of(body: bytes, *, recorded_at: int | None = None, late: bool = False) -> AuditRecord:

@@ -12,7 +12,7 @@ from typing import Protocol
 import ray
 
 from actors.ray_runtime import join_or_start
-from benchmarks import absent_store, adapter, hanging_account, liquidation, verifying
+from benchmarks import absent_store, adapter, hanging_account, ingest, liquidation, verifying
 
 
 class Result(Protocol):
@@ -29,6 +29,7 @@ FIGURES: dict[str, Callable[[], Result]] = {
     "adapter": adapter.close_cost,
     "hang": hanging_account.others_time_to_flat,
     "store-away": absent_store.makespan,
+    "ingest": ingest.ingest,
     "verify": verifying.verify,
 }
 

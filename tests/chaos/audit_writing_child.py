@@ -1,30 +1,76 @@
-"""A process to be killed: appends batches for ever, and prints what was acknowledged.
+"""A process to be killed: appends batches for ever, and says what it is doing just now.
 
-Arguments: the store's URL, the journal's path, records in a batch.
+Arguments: the store's file, the journal's path, records in a batch. Lines on standard output:
+``ack <stream> <seq>`` when a batch was acknowledged, ``journal <moment>`` for the thread that
+appends, and ``store <moment>`` for the thread that fills the store.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 from audit.chain import ChainWriter
+from audit.duckdb_store import DuckDBStore
 from audit.filler import FillPolicy
 from audit.ledger import AuditLedger
+from audit.rows import Row, SealedRow
+from audit.store import InsertReport
 from tests.unit.audit.samples import a_close
 
 
-def main(url: str, journal: str, size: int) -> None:
-    policy = FillPolicy(batch=100, linger_s=0.0, checkpoint_rows=300)
-    ledger = AuditLedger(url, journal, policy=policy)
+def say(text: str) -> None:
+    """Write a line at once, and whole, whichever thread does."""
+    os.write(1, f"{text}\n".encode())
+
+
+class TellingStore(DuckDBStore):
+    """Says where in a batch it is."""
+
+    @property
+    def fewest_sealed(self) -> int:
+        """Let some batches go each way."""
+        return 150
+
+    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+        """Insert, and say when it is done."""
+        report = super().insert_batch(rows)
+        say("store idle")
+        return report
+
+    def insert_sealed(self, rows: Sequence[SealedRow]) -> InsertReport:
+        """Insert, and say when it is done."""
+        report = super().insert_sealed(rows)
+        say("store idle")
+        return report
+
+    def checkpoint(self) -> None:
+        """Checkpoint, and say so before and after."""
+        say("store checkpointing")
+        super().checkpoint()
+        say("store idle")
+
+    def _append(self, *arguments: Any) -> None:
+        say("store inserting")
+        super()._append(*arguments)
+        say("store committing")
+
+
+def main(path: str, journal: str, size: int) -> None:
+    policy = FillPolicy(batch=300, linger_s=0.0, checkpoint_rows=900)
+    ledger = AuditLedger(TellingStore(path), journal, policy=policy)
     opened = ledger.open_stream("account:u1")
     writer = ChainWriter(opened.stream, opened.predecessor)
     for start in count(opened.incarnation * 1_000_000, size):
         batch = [writer.seal(a_close(number)) for number in range(start, start + size)]
+        say("journal committing")
         receipt = ledger.append(batch)
         assert len(receipt.acknowledged) == size
-        sys.stdout.write(f"{opened.stream} {writer.head.seq}\n")
-        sys.stdout.flush()
+        say(f"ack {opened.stream} {writer.head.seq}")
+        say("journal idle")
 
 
 if __name__ == "__main__":

@@ -46,14 +46,47 @@ def test_a_whole_log_is_read(crashed: Path) -> None:
         assert ledger.status().alarms == ()
 
 
-@pytest.mark.parametrize("cut", [1, 100_000])
-def test_a_cut_log_is_filled_up_from_the_journal(crashed: Path, cut: int) -> None:
-    log = crashed / "audit.duckdb.wal"
+def _cut(log: Path, left: int) -> None:
+    assert 0 <= left < log.stat().st_size
     with log.open("r+b") as file:
-        file.truncate(log.stat().st_size - cut)
-    with _reopen(crashed) as ledger:
+        file.truncate(left)
+
+
+def _check_refilled(folder: Path) -> None:
+    """Everything is there again, and a person was told."""
+    with _reopen(folder) as ledger:
         assert ledger.count() == _COUNT
         assert ledger.verify().ok
+        alarms = ledger.status().alarms
+        moved = list(folder.glob("audit.duckdb.damaged-*"))
+        assert any("could not be read" in alarm for alarm in alarms) == bool(moved)
+        assert "that it had committed: refilled from the journal" in alarms[-1]
+    with _reopen(folder) as ledger:
+        assert (ledger.count(), ledger.status().alarms) == (_COUNT, ())
+
+
+@pytest.mark.parametrize("cut", [1, 9, 4_000, 100_000])
+def test_a_cut_log_is_filled_up_from_the_journal(crashed: Path, cut: int) -> None:
+    log = crashed / "audit.duckdb.wal"
+    _cut(log, log.stat().st_size - cut)
+    _check_refilled(crashed)
+
+
+@pytest.mark.parametrize("left", [0, 1, 13, 1_000, 300_000])
+def test_the_beginning_of_a_log_is_filled_up_from_the_journal(crashed: Path, left: int) -> None:
+    _cut(crashed / "audit.duckdb.wal", left)
+    _check_refilled(crashed)
+
+
+def test_a_log_that_is_gone_is_filled_up_from_the_journal(crashed: Path) -> None:
+    (crashed / "audit.duckdb.wal").unlink()
+    _check_refilled(crashed)
+
+
+def test_a_store_that_is_gone_is_filled_from_the_journal(crashed: Path) -> None:
+    (crashed / "audit.duckdb.wal").unlink()
+    (crashed / "audit.duckdb").unlink()
+    _check_refilled(crashed)
 
 
 def test_a_cut_log_that_the_journal_cannot_mend_is_named(crashed: Path) -> None:
@@ -62,9 +95,7 @@ def test_a_cut_log_that_the_journal_cannot_mend_is_named(crashed: Path) -> None:
         rows.execute("UPDATE records SET body = NULL WHERE ordinal <= 390")
         rows.execute("UPDATE progress SET stored = 400")
     journal.close()
-    log = crashed / "audit.duckdb.wal"
-    with log.open("r+b") as file:
-        file.truncate(1_000)
+    _cut(crashed / "audit.duckdb.wal", 1_000)
     with _reopen(crashed) as ledger:
         assert ledger.count() == 10
         assert [str(gap) for gap in ledger.gaps()] == [
@@ -77,17 +108,14 @@ def test_a_cut_log_that_the_journal_cannot_mend_is_named(crashed: Path) -> None:
         assert not ledger.histories(["u1"])[0].is_complete
 
 
-@pytest.mark.parametrize("part", [0.1, 0.9])
-def test_a_flipped_bit_in_the_log_is_never_silence(crashed: Path, part: float) -> None:
+@pytest.mark.parametrize("bit", [0, 7])
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.25, 0.4, 0.6, 0.75, 0.9, 0.9999])
+def test_a_flipped_bit_in_the_log_is_never_silence(crashed: Path, part: float, bit: int) -> None:
     log = crashed / "audit.duckdb.wal"
     data = bytearray(log.read_bytes())
-    data[int(len(data) * part)] ^= 1
+    data[int(len(data) * part)] ^= 1 << bit
     log.write_bytes(data)
-    with _reopen(crashed) as ledger:
-        assert ledger.count() == _COUNT
-        assert ledger.verify().ok
-        kept_apart = list(crashed.glob("audit.duckdb.damaged-*"))
-        assert bool(kept_apart) == bool(ledger.status().alarms)
+    _check_refilled(crashed)
 
 
 def test_a_flipped_bit_in_the_journals_own_log_is_never_silence(

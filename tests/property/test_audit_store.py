@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from audit.chain import ChainWriter
 from audit.duckdb_store import DuckDBStore
 from audit.records import AuditRecord, EventType, event_id
-from audit.rows import row_of
+from audit.rows import row_of, sealed_row_of
+from audit.store import RowsRefused
 
 _text = st.text(max_size=20).map(lambda text: text.replace("\0", ""))
 _real = st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -67,3 +68,28 @@ def test_the_store_gives_back_exactly_what_it_was_given(
         rows.append(row_of(sealed, record.occurred_at, False))
     assert store.insert_batch(rows).inserted == len(rows)
     assert repr(store.read_streams([writer.stream], 0, 100)) == repr(rows)
+
+
+_ascii = st.text(st.characters(min_codepoint=32, max_codepoint=127, exclude_characters='\\"'))
+
+
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(record=_records, text=_ascii, keeps_to_ascii=st.booleans())
+def test_what_the_store_takes_apart_itself_is_the_same_row(
+    store: DuckDBStore, record: AuditRecord, text: str, keeps_to_ascii: bool
+) -> None:
+    writer = ChainWriter(f"account:u1:{next(_streams)}")
+    if keeps_to_ascii:
+        symbol = None if record.symbol is None else text
+        record = replace(record, user_id=text, description=text, symbol=symbol)
+    sealed = writer.seal(replace(record, event_id=event_id(record.event_type, writer.stream, text)))
+    row = sealed_row_of(sealed, record.occurred_at, True)
+    assert row is not None or not keeps_to_ascii
+    if row is None:
+        return
+    try:
+        assert store.insert_sealed([row]).inserted == 1
+    except RowsRefused:
+        pytest.fail("taken apart here, though it could have been there")
+    (held,) = store.read_streams([writer.stream], 0, 100)
+    assert repr(held) == repr(row_of(sealed, record.occurred_at, True))

@@ -169,7 +169,10 @@ def test_a_row_deleted_behind_our_back_is_refilled_from_the_journal(
     with AuditLedger(url, journal_path) as ledger:
         assert ledger.count() == 8
         assert ledger.verify().ok
-        assert "lost 8 of its last records: refilled" in ledger.status().alarms[0]
+        assert (
+            "lost 8 of the last records that it had committed: refilled"
+            in ledger.status().alarms[0]
+        )
 
 
 def test_a_damaged_store_is_set_aside_alarmed_and_rebuilt(url: str, journal_path: Path) -> None:
@@ -280,7 +283,7 @@ def test_what_a_damaged_store_lost_for_good_is_named(url: str, journal_path: Pat
         assert ledger.count() == 6
         moved, refilled, lost = ledger.status().alarms
         assert "could not be read" in moved
-        assert "lost 6 of its last records: refilled" in refilled
+        assert "lost 6 of the last records that it had committed: refilled" in refilled
         assert "lacks 6 records" in lost
         assert "account:u1:1@1..6 (6)" in lost
         assert ledger.gaps() == (StreamGap("account:u1:1", 1, 6, 6),)

@@ -210,7 +210,7 @@ def test_the_lost_end_of_a_store_is_refilled_as_far_as_the_journal_reaches(
     again.open_store()
     assert store.rows.keys() == ids(records[:12] + records[15:])
     assert again.missing == 3
-    assert "lost 5 of its last records: refilled" in again.alarms[0]
+    assert "lost 5 of the last records that it had committed: refilled" in again.alarms[0]
     assert again.gaps == (StreamGap("account:u1:1", 13, 15, 3),)
     assert "lacks 3 records" in again.alarms[1]
     assert "account:u1:1@13..15 (3)" in again.alarms[1]

@@ -80,9 +80,11 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(journal_path: Path) -
     journal.append([writer.seal(account_locked("u1", "trigger-1", occurred_at=NOW))])
     assert [lock.user_id for lock in journal.locks()] == ["u1"]
     assert not journal.knows_all_episodes, "some may have ended before they were remembered"
+    reopened_given = backlog.given
     backlog.close()
     journal.close()
-    assert _version_of(journal_path) == SCHEMA_VERSION == 2
+    assert _version_of(journal_path) == SCHEMA_VERSION == 3
+    assert reopened_given == 0
     Journal(journal_path).close()
 
 
