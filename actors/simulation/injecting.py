@@ -34,6 +34,9 @@ class Injector:
         if fault.terminal is not None:
             world.venues[fault.user_id].faults.arm(fault.terminal)
             return
+        if fault.aim is not None:
+            world.kills.arm(fault.aim)
+            return
         assert isinstance(fault.kind, Disturbance)
         kind = fault.kind
         happened = True
@@ -92,8 +95,8 @@ class Injector:
         self._world.history.note("disk", what=kind.value, on=is_on)
 
     def calm(self) -> None:
-        """End whatever lasts."""
         """End everything that lasts; nothing that is armed strikes any more."""
+        self._world.kills.calm()
         for kind in list(self._lasting):
             self._set(kind, False)
         for venue in self._world.venues.values():

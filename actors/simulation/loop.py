@@ -13,6 +13,7 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from actors.simulation.process import Process, current_process
@@ -94,6 +95,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Number the next task."""
         self._tasks_made += 1
         return self._tasks_made
+
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Run something next; what a simulated process runs is counted as a step of it."""
+        process = (
+            current_process.get(None) if context is None else context.get(current_process, None)
+        )
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(partial(process.step, callback, *args), context=context)
 
     def call_at(
         self,

@@ -9,6 +9,7 @@ from random import Random
 
 from actors.messages import EpisodeState
 from actors.simulation.account_actor import AccountActorLife, NetworkSide
+from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, AimedKills, Mark
 from actors.simulation.audit_actor import AuditLife, Disk
 from actors.simulation.board import Coverage, EpisodeBoard
 from actors.simulation.clock import ProcessClock, TrueTime
@@ -63,7 +64,14 @@ class World:
         self.coverage = Coverage()
         self.config = simulated_config(folder, observes=plan.observes)
         self.disk = Disk(self.config.journal_path, MemoryStore())
-        self.network = Network(Random(f"network/{seed}"), plan.storms, happened=self._message_fault)
+        self.kills = AimedKills(self._present, self._strike, self._after)
+        self.network = Network(
+            Random(f"network/{seed}"),
+            plan.storms,
+            happened=self._message_fault,
+            sent=self.kills.sent,
+            arrived=self.kills.arrived,
+        )
         self.specs: dict[str, object] = {}
         self.watched: list[str] = []
         self.processes: dict[str, Process] = {}
@@ -93,6 +101,7 @@ class World:
             struck=lambda fault: self.met(terminal_kind(fault.kind), user_id),
             noted=self.history.note,
             seed=self.plan.seed * 1_000 + number,
+            handed_over=lambda process: self.kills.reached(process, Mark.REQUEST),
         )
 
     # --- who is there -----------------------------------------------------------------------
@@ -145,11 +154,13 @@ class World:
             self.network.after(0.5, self._start_audit)
             return
         self.history.note("born", process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     def _start_supervisor(self) -> None:
         process, clock, number = self._process("supervisor", "supervisor")
         self._supervisor = SupervisorLife(process, clock, self, number)
         self.history.note("born", process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     def need_account(self, user_id: str) -> None:
         """Start an account's actor unless it is there or being started."""
@@ -176,6 +187,7 @@ class World:
             lambda user_id, episode: self.board.turn(user_id, episode, EpisodeState.CLOSING),
         )
         self.history.note("born", user_id, process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     # --- deaths -----------------------------------------------------------------------------
 
@@ -243,6 +255,28 @@ class World:
         life.crash(tail_lost=tail_lost)
         self.network.after(self.random.uniform(0.1, 0.8), self._start_audit)
         return True
+
+    def _present(self, victim: str) -> Process | None:
+        life: AuditLife | SupervisorLife | AccountActorLife | None
+        if victim == AUDIT:
+            life = self._audit
+        elif victim == SUPERVISOR:
+            life = self._supervisor
+        else:
+            life = self._accounts.get(victim)
+        return None if life is None else life.process
+
+    def _strike(self, kill: AimedKill) -> None:
+        if kill.victim == AUDIT:
+            self.kill_audit(tail_lost=False)
+        elif kill.victim == SUPERVISOR:
+            self.kill_supervisor()
+        else:
+            self.kill_account(kill.victim)
+        self.met(kill.kind, kill.victim if kill.victim in self.venues else "")
+
+    def _after(self, seconds: float, callback: Callable[[], object]) -> None:
+        self.network.after(seconds, callback)
 
     def kill_engine(self) -> bool:
         """Kill every process at once."""
