@@ -39,6 +39,11 @@ _AT_STEP = {
     SUPERVISOR: Disturbance.KILL_SUPERVISOR_AT_STEP,
 }
 _KILL = {AUDIT: Disturbance.KILL_AUDIT, SUPERVISOR: Disturbance.KILL_SUPERVISOR}
+_AROUND_A_COMMIT = (
+    Disturbance.KILL_AUDIT_BEFORE_COMMIT,
+    Disturbance.KILL_AUDIT_AFTER_COMMIT,
+    Disturbance.JOURNAL_FAILING,
+)
 _MOST_STEPS = (2, 8, 30, 120)
 _YOUNGEST_S = 0.2
 """A newborn process dies within this time."""
@@ -79,6 +84,24 @@ def plan_aimed_kills(
         if mark is Mark.BIRTH:
             at_s = yield from _a_birth(random, victim, at_s)
         yield _planned(at_s, AimedKill(victim, mark, kind, steps=steps, lives=lives))
+
+
+def plan_commit_faults(
+    seed: int, acts: Sequence[tuple[float, str]], end_s: float
+) -> Iterator[PlannedFault]:
+    """Draw deaths around the journal's commits, and commits that fail; see above for the rest."""
+    random = Random(f"{seed}:disk")
+    if not has_aimed_faults(seed) or random.random() < 0.4:
+        return
+    for _ in range(random.randint(1, 3)):
+        at_s = random.uniform(0.0, end_s - 6.0)
+        if acts and random.random() < 0.7:
+            at_s = min(end_s - 6.0, random.choice(acts)[0])
+        kind = random.choice(_AROUND_A_COMMIT)
+        if kind is Disturbance.JOURNAL_FAILING:
+            yield PlannedFault(at_s, kind, lasts_s=random.uniform(0.5, 6.0))
+        else:
+            yield PlannedFault(at_s, kind, commits=random.randrange(6))
 
 
 def _newborn(random: Random, victim: str, at_s: float) -> Iterator[PlannedFault]:

@@ -61,6 +61,8 @@ class PlannedFault:
     """What strikes the account's terminal, for a fault of its menu."""
     aim: AimedKill | None = None
     """Whom a kill that is aimed at a point of a life strikes, and where."""
+    commits: int = 0
+    """How many commits of the journal go well before it strikes one."""
 
 
 def plan_faults(

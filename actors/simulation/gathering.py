@@ -47,7 +47,11 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         clashes=world.board.clashes,
     )
     run.crash = broken
-    journal = (Disturbance.JOURNAL_FULL.value, Disturbance.JOURNAL_SLOW.value)
+    journal = (
+        Disturbance.JOURNAL_FULL.value,
+        Disturbance.JOURNAL_SLOW.value,
+        Disturbance.JOURNAL_FAILING.value,
+    )
     run.was_journal_away = any(
         event.kind == "disk" and event.facts["what"] in journal for event in world.history
     )

@@ -161,7 +161,6 @@ def run_in_virtual_time(main: Coroutine[Any, Any, _T]) -> _T:
 
 def cancel_rest(loop: VirtualTimeLoop) -> None:
     """Cancel the tasks that are left, in the order of their making, and wait for their ends."""
-    """Cancel what a loop that is about to be closed still has to do."""
     rest = sorted(asyncio.all_tasks(loop), key=hash)
     for task in rest:
         task.cancel()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
-from actors.simulation.aimed_plan import plan_aimed_kills
+from actors.simulation.aimed_plan import plan_aimed_kills, plan_commit_faults
 from actors.simulation.fault_plan import PlannedFault, plan_faults
 from actors.simulation.network import Storm
 from actors.simulation.portfolio import PlannedAccount, plan_accounts
@@ -94,8 +94,9 @@ def make_plan(seed: int, accounts: int = 5, positions: int = 5) -> Plan:
     asked = [(act.at_s, act.user_id) for act in acts]
     faults, storms = plan_faults(random, planned, focus, asked, FAULTS_END_S)
     users = [account.user_id for account in planned]
-    aimed = plan_aimed_kills(seed, users, asked, FAULTS_END_S)
-    faults = tuple(sorted((*faults, *aimed), key=lambda fault: fault.at_s))
+    kills = plan_aimed_kills(seed, users, asked, FAULTS_END_S)
+    commits = plan_commit_faults(seed, asked, FAULTS_END_S)
+    faults = tuple(sorted((*faults, *kills, *commits), key=lambda fault: fault.at_s))
     return Plan(
         seed=seed,
         accounts=planned,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
@@ -13,7 +13,7 @@ from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, AimedKil
 from actors.simulation.audit_actor import AuditLife, Disk
 from actors.simulation.board import Coverage, EpisodeBoard
 from actors.simulation.clock import ProcessClock, TrueTime
-from actors.simulation.fault_kinds import Disturbance, terminal_kind
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance, terminal_kind
 from actors.simulation.history import History
 from actors.simulation.inboxes import SideBySide
 from actors.simulation.memory_store import MemoryStore
@@ -63,7 +63,9 @@ class World:
         self.board = EpisodeBoard(self.history)
         self.coverage = Coverage()
         self.config = simulated_config(folder, observes=plan.observes)
-        self.disk = Disk(self.config.journal_path, MemoryStore())
+        self.disk = Disk(
+            self.config.journal_path, MemoryStore(), self._disk_acted, Random(f"{seed}:disk-acts")
+        )
         self.kills = AimedKills(self._present, self._strike, self._after)
         self.network = Network(
             Random(f"network/{seed}"),
@@ -299,6 +301,12 @@ class World:
         """Note that a fault has happened, and count the episodes that it met."""
         self.history.note("fault", user_id, what=str(kind))
         self.coverage.met(str(kind), self.board.states(user_id))
+
+    def _disk_acted(self, kind: Disturbance, users: Iterable[str]) -> None:
+        if kind in AUDIT_DEATHS:
+            self.kill_audit(tail_lost=False)
+        for user_id in users:
+            self.met(kind, user_id)
 
     def _message_fault(self, kind: Disturbance, user_id: str) -> None:
         self.met(kind, user_id)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from actors.simulation.aimed_kills import Mark
-from actors.simulation.aimed_plan import has_aimed_faults, plan_aimed_kills
-from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.aimed_plan import has_aimed_faults, plan_aimed_kills, plan_commit_faults
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.plan import FAULTS_END_S, make_plan
 
 USERS = ("user-1", "user-2")
@@ -29,15 +29,25 @@ def test_every_mark_and_every_kind_is_drawn() -> None:
     assert all(0.0 <= fault.at_s <= FAULTS_END_S - 3.0 for fault in drawn)
 
 
+def test_deaths_around_commits_and_failing_commits_are_drawn() -> None:
+    drawn = [f for seed in range(300) for f in plan_commit_faults(seed, ACTS, FAULTS_END_S)]
+    assert {fault.kind for fault in drawn} == {*AUDIT_DEATHS, Disturbance.JOURNAL_FAILING}
+    assert {fault.commits for fault in drawn} == set(range(6))
+    assert all(fault.at_s + fault.lasts_s <= FAULTS_END_S for fault in drawn)
+
+
 @pytest.mark.parametrize("seed", [3, 4, 4999, 8138])
 def test_two_seeds_of_five_have_none(seed: int) -> None:
     assert not has_aimed_faults(seed)
-    assert all(fault.aim is None for fault in make_plan(seed).faults)
+    faults = make_plan(seed).faults
+    assert all(fault.aim is None for fault in faults)
+    assert not {fault.kind for fault in faults} & {*AUDIT_DEATHS, Disturbance.JOURNAL_FAILING}
 
 
 def test_the_rest_of_a_plan_does_not_depend_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
     with_them = make_plan(5)
     monkeypatch.setattr("actors.simulation.plan.plan_aimed_kills", lambda *_: ())
+    monkeypatch.setattr("actors.simulation.plan.plan_commit_faults", lambda *_: ())
     without = make_plan(5)
     assert {*without.faults} < {*with_them.faults}
     assert replace(without, faults=()) == replace(with_them, faults=())
