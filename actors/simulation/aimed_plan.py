@@ -12,6 +12,7 @@ from random import Random
 from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, Mark
 from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.fault_plan import PlannedFault
+from actors.simulation.timing import MOST_HELD
 
 _OF_FIVE = 3
 _MARKS = {
@@ -102,6 +103,20 @@ def plan_commit_faults(
             yield PlannedFault(at_s, kind, lasts_s=random.uniform(0.5, 6.0))
         else:
             yield PlannedFault(at_s, kind, commits=random.randrange(6))
+
+
+def plan_bound(
+    seed: int, acts: Sequence[tuple[float, str]], end_s: float
+) -> tuple[int, tuple[PlannedFault, ...]]:
+    """Draw how many records an account may hold, and a journal that is away until it does."""
+    random = Random(f"{seed}:held")
+    if not has_aimed_faults(seed) or random.random() < 0.6:
+        return MOST_HELD, ()
+    at_s = random.choice(acts)[0] if acts else 0.0
+    lasts_s = random.uniform(8.0, 20.0)
+    at_s = max(0.0, min(end_s - lasts_s, at_s - 0.5))
+    full = PlannedFault(at_s, Disturbance.JOURNAL_FULL, lasts_s=lasts_s)
+    return random.choice((6, 7, 8)), (full,)
 
 
 def _newborn(random: Random, victim: str, at_s: float) -> Iterator[PlannedFault]:

@@ -39,6 +39,8 @@ class Disturbance(StrEnum):
     JOURNAL_FULL = "journal full"
     JOURNAL_FAILING = "journal failing"
     """The disk reports an error at some commits: what was written in them is undone."""
+    RECORDS_AT_BOUND = "held records at their bound"
+    """An account holds as many records as it may: it follows from a journal that is away."""
     STORE_SLOW = "store slow"
     STORE_AWAY = "store away"
     STORE_FULL = "store full"

@@ -8,8 +8,9 @@ from actors.links import ActorLost
 from actors.messages import EngineStatus
 from actors.simulation.clients import Clients
 from actors.simulation.clock import EPOCH_US
-from actors.simulation.facts import AccountSeen, DealSeen, OpenSeen, Run
+from actors.simulation.facts import AccountSeen, AlarmSeen, DealSeen, OpenSeen, Run
 from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.history import History
 from actors.simulation.network import NobodyAnswered
 from actors.simulation.plan import FAULTS_END_S
 from actors.simulation.portfolio import PASSWORD, PlannedAccount
@@ -24,6 +25,11 @@ SECRET = "hunter2-of-the-simulation"  # put in as a password, to be looked for
 _STORED_WITHIN_S = 60.0
 _SWEPT_WITHIN_S = 20.0
 _TRADES = (0, 1)
+_OF_THE_JOURNAL = (
+    Disturbance.JOURNAL_FULL.value,
+    Disturbance.JOURNAL_SLOW.value,
+    Disturbance.JOURNAL_FAILING.value,
+)
 
 
 async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> Run:
@@ -47,14 +53,7 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         clashes=world.board.clashes,
     )
     run.crash = broken
-    journal = (
-        Disturbance.JOURNAL_FULL.value,
-        Disturbance.JOURNAL_SLOW.value,
-        Disturbance.JOURNAL_FAILING.value,
-    )
-    run.was_journal_away = any(
-        event.kind == "disk" and event.facts["what"] in journal for event in world.history
-    )
+    _look_at_history(world.history, run)
     troubles = Troubles(world.history)
     run.first_orders = list(first_orders(run, world.history, troubles))
     for call in run.calls:
@@ -63,6 +62,19 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         )
     _look_at_audit(world, run, stored)
     return run
+
+
+def _look_at_history(history: History, run: Run) -> None:
+    for event in history:
+        if event.kind == "alarm":
+            alarm = AlarmSeen(event.at_us, event.facts["process"], event.facts["text"])
+            run.alarms.append(alarm)
+        elif event.kind in ("killed", "lost"):
+            run.died_us.setdefault(event.facts["process"], event.at_us)
+        elif event.kind == "episode":
+            run.accepted_us.setdefault(event.facts["episode"], event.at_us)
+        elif event.kind == "disk" and event.facts["what"] in _OF_THE_JOURNAL:
+            run.was_journal_away = True
 
 
 async def _locks(clients: Clients) -> dict[str, str | None]:

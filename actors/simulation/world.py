@@ -10,6 +10,7 @@ from random import Random
 from actors.messages import EpisodeState
 from actors.simulation.account_actor import AccountActorLife, NetworkSide
 from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, AimedKills, Mark
+from actors.simulation.alarms import AlarmEar
 from actors.simulation.audit_actor import AuditLife, Disk
 from actors.simulation.board import Coverage, EpisodeBoard
 from actors.simulation.clock import ProcessClock, TrueTime
@@ -28,6 +29,8 @@ from actors.supervisor import Supervisor
 from audit.errors import AuditError
 
 VERSION = "simulated"
+_AT_THE_BOUND = "records that nobody takes"
+"""So an account says that it holds as many records as it may."""
 
 
 class SupervisorLife(SideBySide):
@@ -62,7 +65,8 @@ class World:
         self.history = History(self.time)
         self.board = EpisodeBoard(self.history)
         self.coverage = Coverage()
-        self.config = simulated_config(folder, observes=plan.observes)
+        self.config = simulated_config(folder, observes=plan.observes, most_held=plan.most_held)
+        self._ear = AlarmEar(self._alarmed, folder)
         self.disk = Disk(
             self.config.journal_path, MemoryStore(), self._disk_acted, Random(f"{seed}:disk-acts")
         )
@@ -89,7 +93,6 @@ class World:
         self._starting: set[str] = set()
         self._counts: dict[str, int] = {}
         self._unprovable: set[str] = set()
-        self.alarms: list[str] = []
 
     def _open_venue(self, account: PlannedAccount, number: int) -> VenueAccount:
         user_id = account.user_id
@@ -288,6 +291,7 @@ class World:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._ear.stop()
         for process in self.processes.values():
             if self._audit is None or process is not self._audit.process:
                 process.kill()
@@ -301,6 +305,12 @@ class World:
         """Note that a fault has happened, and count the episodes that it met."""
         self.history.note("fault", user_id, what=str(kind))
         self.coverage.met(str(kind), self.board.states(user_id))
+
+    def _alarmed(self, process: str, text: str) -> None:
+        name = process.rpartition("/")[0]
+        self.history.note("alarm", name if name in self.venues else "", process=process, text=text)
+        if _AT_THE_BOUND in text:
+            self.met(Disturbance.RECORDS_AT_BOUND, name)
 
     def _disk_acted(self, kind: Disturbance, users: Iterable[str]) -> None:
         if kind in AUDIT_DEATHS:
