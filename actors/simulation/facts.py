@@ -132,8 +132,8 @@ class Run:
     open_episodes: list[str] = field(default_factory=list)
     """Episodes that the journal holds open at the end."""
     first_orders: list[FirstOrder] = field(default_factory=list)
-    was_journal_away: bool = False
-    """Whether the journal was full or slow for a while."""
+    journal_ill: list[tuple[int, int]] = field(default_factory=list)
+    """From when until when the journal was full, slow or failing."""
     alarms: list[AlarmSeen] = field(default_factory=list)
     accepted_us: dict[str, int] = field(default_factory=dict)
     """When each episode's mandate was on disk."""

@@ -48,9 +48,14 @@ class History:
         self._time = time
         self.events: list[Event] = []
 
+    @property
+    def now_us(self) -> int:
+        """Return µs since the simulation's beginning."""
+        return round(self._time.seconds() * 1e6)
+
     def note(self, kind: str, user_id: str = "", **facts: Any) -> Event:
         """Add an event of this moment."""
-        event = Event(round(self._time.seconds() * 1e6), kind, user_id, facts)
+        event = Event(self.now_us, kind, user_id, facts)
         self.events.append(event)
         return event
 
