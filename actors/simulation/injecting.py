@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
 from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
@@ -27,7 +28,7 @@ class Injector:
     def schedule(self) -> None:
         """Set a timer for each fault, and one for the end of all."""
         for fault in self._world.plan.faults:
-            self._world.later(fault.at_s, lambda fault=fault: self.happen(fault))  # type: ignore[misc]
+            self._world.later(fault.at_s, partial(self.happen, fault))
         self._world.later(FAULTS_END_S, self.calm)
 
     def happen(self, fault: PlannedFault) -> None:
