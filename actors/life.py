@@ -16,13 +16,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from actors.cancelling import cancel_pending_first
 from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
 from actors.mandated import (
     carry_out,
     left_open,
-    makes_flat,
-    pending_records,
     refusals_in,
 )
 from actors.messages import (
@@ -53,8 +52,6 @@ from engine.models import BulkCloseResult, PositionRef
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
-from engine.pending import cancel_pending
-from engine.reading import answered
 
 _log = logging.getLogger(__name__)
 
@@ -231,6 +228,7 @@ class AccountLife:
         """
         self._take(term)
         name = episode_id_of(mandate)
+        policy = self._activation.policy
         self._guarding.accepted(name)
         final = self._finals.get(name)
         if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
@@ -239,7 +237,9 @@ class AccountLife:
         self._keeper.begin(self._witness.met)
         async with self._keeping_lease():
             try:
-                await self._cancel_pending_first(mandate)
+                with_what = (self._broker, self._lease, self._patience, self._pace, policy)
+                for record in await cancel_pending_first(mandate, *with_what, self._clock):
+                    self._keeper.keep(record)
                 done = await carry_out(
                     mandate, self._closer, accepted_us, self._clock, self._postponed.pop(name, ())
                 )
@@ -250,7 +250,7 @@ class AccountLife:
                 if not isinstance(mandate, DirectClose):
                     raise
                 return self._reply(BulkCloseResult.of("", ()), error=str(error), refusal=error)
-            lag_s = self._activation.policy.deal_lag_s
+            lag_s = policy.deal_lag_s
             left = await left_open(mandate, self._broker, self._clock, self._patience, lag_s)
         self._witness.left(mandate, None if done.waiting else left.seen)
         waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
@@ -275,22 +275,6 @@ class AccountLife:
             if len(self._finals) > MOST_FINALS:
                 del self._finals[next(iter(self._finals))]
         return reply
-
-    async def _cancel_pending_first(self, mandate: Mandate) -> None:
-        """Before an account is made flat, nothing may open a position any more."""
-        policy = self._activation.policy
-        if not makes_flat(mandate) or not policy.sends_orders:
-            return
-        account = await answered(self._broker.account, self._patience, policy.deal_lag_s)
-        if account.is_real and not policy.allow_live:
-            return  # nothing is sent; every close says so
-        report = await cancel_pending(
-            self._broker, self._lease, self._patience, within_s=policy.deal_lag_s, pace=self._pace
-        )
-        if report.unread is not None:
-            _log.error("pending orders of %s are unknown: %s", self.user_id, report.unread)
-        for record in pending_records(report, mandate, self._clock.wall_us()):
-            self._keeper.keep(record)
 
     async def exposure(self, term: Term) -> Exposure:
         """Count what is open.

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.dead_orders import orders_of_the_dead
-from audit.events import pending_cancelled
-from audit.records import AuditRecord
 from engine.brokers.port import Broker
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
@@ -17,7 +15,6 @@ from engine.errors import BrokerError, MarketClosed, WrongAccount
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import BulkCloseResult, CloseRequest, GuardTrigger, PositionRef, Severity
 from engine.patience import Patience
-from engine.pending import PendingReport
 from engine.reading import answered
 from engine.sighting import Sighting
 
@@ -135,21 +132,6 @@ def makes_flat(mandate: Mandate) -> bool:
         and mandate.severity is Severity.CRITICAL
         and mandate.positions is None
     )
-
-
-def pending_records(report: PendingReport, mandate: Mandate, now_us: int) -> list[AuditRecord]:
-    """Put on record what became of pending orders, before a mandate's first close."""
-    orders = [*((order, "") for order in report.cancelled), *report.left]
-    return [
-        pending_cancelled(
-            mandate.user_id,
-            order,
-            trigger_id=episode_id_of(mandate),
-            occurred_at=now_us,
-            trouble=why,
-        )
-        for order, why in orders
-    ]
 
 
 def initiator_of(mandate: Mandate) -> str:

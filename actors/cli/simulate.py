@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self
 
 import typer
 from rich.console import Console
@@ -24,12 +24,24 @@ SHOWN = 5
 """Failing seeds that are told in full; the others are in the JSON."""
 
 
+def whole(about: str) -> Any:
+    """Make an option that takes a whole number, and names what it got instead of one."""
+    return typer.Option(help=about, parser=_whole_number, metavar="INTEGER")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a whole number, such as 1000") from None
+
+
 def simulate(
-    seeds: Annotated[int, typer.Option(help="How many scenarios to run.")] = 1000,
-    seed: Annotated[int, typer.Option(help="The first seed; the others follow it.")] = 1,
-    accounts: Annotated[int, typer.Option(help="User accounts in each.")] = 5,
-    positions: Annotated[int, typer.Option(help="Positions of each account at first.")] = 5,
-    jobs: Annotated[int, typer.Option(help="Processes. Results do not depend on it.")] = 1,
+    seeds: Annotated[int, whole("How many scenarios to run.")] = 1000,
+    seed: Annotated[int, whole("The first seed; the others follow it.")] = 1,
+    accounts: Annotated[int, whole("User accounts in each.")] = 5,
+    positions: Annotated[int, whole("Positions of each account at first.")] = 5,
+    jobs: Annotated[int, whole("Processes. Results do not depend on it.")] = 1,
     history: Annotated[
         Path | None,
         typer.Option(help="With --seeds 1: write calls and books, for audit check-history."),
@@ -153,7 +165,12 @@ def _run_all(
     with progress:
         task = progress.add_task("seeds", total=seeds)
         outcomes = run_seeds(
-            seed, seeds, accounts=campaign.accounts, positions=campaign.positions, jobs=jobs
+            seed,
+            seeds,
+            accounts=campaign.accounts,
+            positions=campaign.positions,
+            jobs=jobs,
+            is_stopped=lambda: interruption.was_asked,
         )
         for outcome in outcomes:
             campaign.add(outcome)
@@ -161,9 +178,6 @@ def _run_all(
             progress.update(
                 task, advance=1, description=f"{failing} failing" if failing else "seeds"
             )
-            if interruption.was_asked:
-                outcomes.close()
-                return
 
 
 def _print(console: Console, campaign: Campaign) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, NoReturn
 
 from actors.simulation.clock import ProcessClock
+from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.inboxes import OneByOne
 from actors.simulation.memory_store import MemoryStore
 from actors.simulation.network import Answer
@@ -28,6 +31,7 @@ from audit.receipts import (
     OpenEpisode,
 )
 from audit.reconciling_trail import account_claims, reconciled
+from audit.records import record_of
 from engine.brokers.port import Deal
 
 FILLING = FillPolicy(
@@ -42,18 +46,58 @@ NOTHING_DUE_S = 5.0
 """Pause of the filling when nothing is to be done."""
 
 
+Acted = Callable[[Disturbance, Iterable[str]], None]
+"""Told that a fault of the disk has acted, and on which accounts; on none in particular: empty."""
+
+
 @dataclass(slots=True)
 class Disk:
     """The disk that journal and store are on; it outlives every process."""
 
     journal: Path
     store: MemoryStore
+    acted: Acted
+    random: Random
+    """Decides which commits fail."""
     commit_s: float = 0.0005
     """How long a commit of the journal takes."""
     store_s: float = 0.0
     """How long a batch for the store, or a look into it, takes."""
     is_full: bool = False
     """Whether the journal cannot be written."""
+    failing: float = 0.0
+    """Share of the journal's commits that fail."""
+    deaths: list[tuple[Disturbance, int]] = field(default_factory=list)
+    """Which deaths wait for a commit, and how many commits go well before."""
+
+    def next_commit(self) -> Disturbance | None:
+        """Say what becomes of the next commit of records; ``None``: it goes well."""
+        if self.deaths:
+            kind, left = self.deaths.pop(0)
+            if not left:
+                return kind
+            self.deaths.insert(0, (kind, left - 1))
+        if self.failing and self.random.random() < self.failing:
+            return Disturbance.JOURNAL_FAILING
+        return None
+
+
+class BreakingOff(tuple[SealedRecord, ...]):
+    """A batch at whose end the disk reports an error: while it is written, before the commit.
+
+    The journal goes through a batch twice, so that what it then undoes is nearly all it did.
+    """
+
+    _passes = 0
+
+    def __iter__(self) -> Iterator[SealedRecord]:
+        """Give the records; the second time an error comes after them."""
+        self._passes += 1
+        yield from super().__iter__()
+        if self._passes > 1:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
 
 
 class AuditHost:
@@ -72,10 +116,22 @@ class AuditHost:
     ) -> AppendReceipt:
         """Put records on disk."""
         await self._commit()
+        fate = self._disk.next_commit()
+        if fate is Disturbance.KILL_AUDIT_BEFORE_COMMIT:
+            self._die(fate, batch)
+        if fate is Disturbance.JOURNAL_FAILING:
+            self._disk.acted(fate, users_of(batch))
+            batch = BreakingOff(batch)
         receipt = self._ledger.append(batch, incarnation)
         self.has_news = True
         self._told.appended(batch, receipt)
+        if fate is Disturbance.KILL_AUDIT_AFTER_COMMIT:
+            self._die(fate, batch)
         return receipt
+
+    def _die(self, kind: Disturbance, batch: Sequence[SealedRecord]) -> NoReturn:
+        self._disk.acted(kind, users_of(batch))
+        raise asyncio.CancelledError  # nothing leaves a dead process
 
     async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         """Number new lives."""
@@ -129,6 +185,11 @@ class AuditHost:
             raise JournalUnavailable(
                 "the simulated journal's disk is full: free space on it; nothing was kept"
             )
+
+
+def users_of(batch: Iterable[SealedRecord]) -> list[str]:
+    """Name the accounts that records concern."""
+    return sorted({record_of(sealed.body).user_id for sealed in batch} - {""})
 
 
 class AuditEar:

@@ -31,6 +31,8 @@ class EpisodeBoard(AuditEar):
         self._noted: set[str] = set()
         self.records: dict[str, SealedRecord] = {}
         """Every record that the journal has acknowledged, by event id."""
+        self.accepted_us: dict[str, int] = {}
+        """When each episode's mandate was on disk."""
         self.clashes: list[str] = []
         """Event ids that were acknowledged with two contents."""
 
@@ -53,6 +55,7 @@ class EpisodeBoard(AuditEar):
                 continue
             if has_type(sealed.body, _OPENED):
                 record = record_of(sealed.body)
+                self.accepted_us.setdefault(record.trigger_id or "", self._history.now_us)
                 self._set(record, EpisodeState.ACCEPTED, only_new=True)
             elif has_type(sealed.body, _ENDED):
                 record = record_of(sealed.body)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from time import perf_counter
 from typing import Any
 
@@ -102,8 +103,14 @@ class Campaign:
 
 
 def run_seeds(
-    first: int, count: int, *, accounts: int, positions: int, jobs: int = 1
-) -> Generator[SeedOutcome, None, None]:
+    first: int,
+    count: int,
+    *,
+    accounts: int,
+    positions: int,
+    jobs: int = 1,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[SeedOutcome]:
     """Run seeds ``first`` to ``first + count - 1`` and yield their outcomes in that order.
 
     Args:
@@ -112,23 +119,62 @@ def run_seeds(
         accounts: in each run.
         positions: of each account at first.
         jobs: processes; results do not depend on it.
+        is_stopped: asked again and again; once it says yes no further seed is begun, and what
+            has been done by then, or is being done, is yielded.
     """
     run = partial(run_seed, accounts=accounts, positions=positions)
     seeds = range(first, first + count)
     if jobs == 1:
-        yield from map(run, seeds)
+        for seed in seeds:
+            if is_stopped():
+                return
+            yield run(seed)
         return
     # Spawned, not forked: whoever calls may have threads. Ctrl-C is the caller's to handle.
+    context = get_context("spawn")
+    stop = context.Event()
     with ProcessPoolExecutor(
-        max_workers=jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts
+        max_workers=jobs, mp_context=context, initializer=_begin_work, initargs=(stop,)
     ) as pool:
+        size = max(1, min(20, count // (4 * jobs)))
         try:
             with _uninterrupted():
-                outcomes = pool.map(run, seeds, chunksize=max(1, min(20, count // (4 * jobs))))
-            yield from outcomes
-        except BaseException:
+                chunks = [
+                    pool.submit(_run_some, run, seeds[place : place + size])
+                    for place in range(0, count, size)
+                ]
+            for chunk in chunks:
+                while not chunk.done():  # wait() alone never ends for one that was cancelled
+                    wait([chunk], timeout=_LOOKS_EVERY_S)
+                    if is_stopped():
+                        stop.set()
+                        pool.shutdown(wait=False, cancel_futures=True)
+                if not chunk.cancelled():
+                    yield from chunk.result()
+        finally:
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
+
+
+_LOOKS_EVERY_S = 0.1
+"""How often whoever waits for other processes looks whether they are to stop."""
+
+_stops: list[Event] = []
+"""In a process that works for another one: set when it is to begin nothing more."""
+
+
+def _begin_work(stop: Event) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _stops.append(stop)
+
+
+def _run_some(run: Callable[[int], SeedOutcome], seeds: Sequence[int]) -> list[SeedOutcome]:
+    outcomes = []
+    for seed in seeds:
+        if any(stop.is_set() for stop in _stops):
+            break
+        outcomes.append(run(seed))
+    return outcomes
 
 
 @contextmanager
@@ -142,10 +188,6 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _leave_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Stopwatch:

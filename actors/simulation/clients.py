@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Coroutine
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -44,7 +45,7 @@ class Clients:
     def schedule(self) -> None:
         """Set a timer for each act."""
         for act in self._world.plan.acts:
-            self._world.later(act.at_s, lambda act=act: self.do(act))  # type: ignore[misc]
+            self._world.later(act.at_s, partial(self.do, act))
 
     @property
     def are_done(self) -> bool:

@@ -132,14 +132,29 @@ class Run:
     open_episodes: list[str] = field(default_factory=list)
     """Episodes that the journal holds open at the end."""
     first_orders: list[FirstOrder] = field(default_factory=list)
-    was_journal_away: bool = False
-    """Whether the journal was full or slow for a while."""
+    journal_ill: list[tuple[int, int]] = field(default_factory=list)
+    """From when until when the journal was full, slow or failing."""
+    alarms: list[AlarmSeen] = field(default_factory=list)
+    accepted_us: dict[str, int] = field(default_factory=dict)
+    """When each episode's mandate was on disk."""
+    died_us: dict[str, int] = field(default_factory=dict)
+    """When each process that was killed, or taken for dead, was."""
     crash: str = ""
     """What broke the simulation itself, or the engine in it."""
 
     def account(self, user_id: str) -> AccountSeen:
         """Return an account by name."""
         return next(account for account in self.accounts if account.user_id == user_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSeen:
+    """Something that people were told."""
+
+    at_us: int
+    process: str
+    """Who told it."""
+    text: str
 
 
 @dataclass(slots=True)

@@ -16,6 +16,16 @@ class Disturbance(StrEnum):
     KILL_AUDIT = "kill audit"
     KILL_ENGINE = "kill engine"
     """All processes at once."""
+    KILL_ACCOUNT_AT_STEP = "kill account at a step"
+    """After so many steps from where it does something: also between two awaits without a wait."""
+    KILL_SUPERVISOR_AT_STEP = "kill supervisor at a step"
+    KILL_AUDIT_AT_STEP = "kill audit at a step"
+    KILL_NEWBORN = "kill newborn"
+    """A process that has just been started, and perhaps the next one, too."""
+    KILL_AUDIT_BEFORE_COMMIT = "kill audit before a commit"
+    """It has received records, and they are not on disk."""
+    KILL_AUDIT_AFTER_COMMIT = "kill audit after a commit"
+    """Records are on disk, and nobody is told."""
     ZOMBIE = "zombie"
     """An account's process loses contact, is replaced, and lives on for a while."""
     MESSAGE_DELAYED = "message delayed"
@@ -27,12 +37,22 @@ class Disturbance(StrEnum):
     CLOCK_SKEW = "clock skew"
     JOURNAL_SLOW = "journal slow"
     JOURNAL_FULL = "journal full"
+    JOURNAL_FAILING = "journal failing"
+    """The disk reports an error at some commits: what was written in them is undone."""
+    RECORDS_AT_BOUND = "held records at their bound"
+    """An account holds as many records as it may: it follows from a journal that is away."""
     STORE_SLOW = "store slow"
     STORE_AWAY = "store away"
     STORE_FULL = "store full"
     STORE_TAIL_LOST = "store tail lost"
     STORE_DAMAGED = "store damaged"
 
+
+AUDIT_DEATHS: Final = (
+    Disturbance.KILL_AUDIT_BEFORE_COMMIT,
+    Disturbance.KILL_AUDIT_AFTER_COMMIT,
+)
+"""Deaths of the audit actor that wait for a commit of its journal."""
 
 ALL_KINDS: Final = (*(str(d) for d in Disturbance), *(f"terminal: {k.value}" for k in FaultKind))
 """Rows of the coverage table."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from actors.simulation.aimed_kills import AimedKill
 from actors.simulation.clock import EPOCH_US
 from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.network import Storm
@@ -58,6 +59,10 @@ class PlannedFault:
     lasts_s: float = 0.0
     terminal: Fault | None = None
     """What strikes the account's terminal, for a fault of its menu."""
+    aim: AimedKill | None = None
+    """Whom a kill that is aimed at a point of a life strikes, and where."""
+    commits: int = 0
+    """How many commits of the journal go well before it strikes one."""
 
 
 def plan_faults(

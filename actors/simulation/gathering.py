@@ -8,22 +8,30 @@ from actors.links import ActorLost
 from actors.messages import EngineStatus
 from actors.simulation.clients import Clients
 from actors.simulation.clock import EPOCH_US
-from actors.simulation.facts import AccountSeen, DealSeen, OpenSeen, Run
+from actors.simulation.facts import AccountSeen, AlarmSeen, DealSeen, OpenSeen, Run
 from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.history import History
 from actors.simulation.network import NobodyAnswered
 from actors.simulation.plan import FAULTS_END_S
 from actors.simulation.portfolio import PASSWORD, PlannedAccount
 from actors.simulation.promptness import first_orders
 from actors.simulation.untroubled import Troubles
 from actors.simulation.world import World
+from audit.chain import ChainHead, SealedRecord
 from audit.records import record_of
 from audit.rows import EVENT_ID
+from audit.verify import verify_store
 from engine.errors import RiskEngineError
 
 SECRET = "hunter2-of-the-simulation"  # put in as a password, to be looked for
 _STORED_WITHIN_S = 60.0
 _SWEPT_WITHIN_S = 20.0
 _TRADES = (0, 1)
+_OF_THE_JOURNAL = (
+    Disturbance.JOURNAL_FULL.value,
+    Disturbance.JOURNAL_SLOW.value,
+    Disturbance.JOURNAL_FAILING.value,
+)
 
 
 async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> Run:
@@ -45,12 +53,10 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         quiet_us=quiet_us,
         ended_us=round(world.time.seconds() * 1e6),
         clashes=world.board.clashes,
+        accepted_us=dict(world.board.accepted_us),
     )
     run.crash = broken
-    journal = (Disturbance.JOURNAL_FULL.value, Disturbance.JOURNAL_SLOW.value)
-    run.was_journal_away = any(
-        event.kind == "disk" and event.facts["what"] in journal for event in world.history
-    )
+    _look_at_history(world.history, run)
     troubles = Troubles(world.history)
     run.first_orders = list(first_orders(run, world.history, troubles))
     for call in run.calls:
@@ -59,6 +65,22 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         )
     _look_at_audit(world, run, stored)
     return run
+
+
+def _look_at_history(history: History, run: Run) -> None:
+    ill_since: dict[str, int] = {}
+    for event in history:
+        if event.kind == "alarm":
+            alarm = AlarmSeen(event.at_us, event.facts["process"], event.facts["text"])
+            run.alarms.append(alarm)
+        elif event.kind in ("killed", "lost"):
+            run.died_us.setdefault(event.facts["process"], event.at_us)
+        elif event.kind == "disk" and event.facts["what"] in _OF_THE_JOURNAL:
+            begun_us = ill_since.pop(event.facts["what"], None)
+            if event.facts["on"]:
+                ill_since[event.facts["what"]] = event.at_us if begun_us is None else begun_us
+            elif begun_us is not None:
+                run.journal_ill.append((begun_us, event.at_us))
 
 
 async def _locks(clients: Clients) -> dict[str, str | None]:
@@ -126,14 +148,26 @@ def _look_at_audit(world: World, run: Run, stored: bool) -> None:
     held = {row[EVENT_ID] for row in (*store.rows, *store.rows_set_aside)}
     run.missing_from_store = [event for event in world.board.records if event not in held]
     run.unknown_in_store = sorted(held - set(world.board.records))
-    if not store.rows_set_aside:
-        problem = ledger.verify().problem
-        run.chain_problem = "" if problem is None else str(problem)
+    if store.rows_set_aside:
+        report = verify_store(store.with_rows_set_aside(), anchors=_heads(world), apart=apart)
+    else:
+        report = ledger.verify()
+    run.chain_problem = "" if report.problem is None else str(report.problem)
     run.secrets_found = [
         event for event, sealed in world.board.records.items() if PASSWORD.encode() in sealed.body
     ]
     if PASSWORD in world.history.lines():
         run.secrets_found.append("in what clients were told")
+
+
+def _heads(world: World) -> list[ChainHead]:
+    """Return the last record of each stream that was acknowledged."""
+    last: dict[str, SealedRecord] = {}
+    for sealed in world.board.records.values():
+        known = last.get(sealed.stream)
+        if known is None or sealed.seq > known.seq:
+            last[sealed.stream] = sealed
+    return [ChainHead(sealed.stream, sealed.seq, sealed.hash) for sealed in last.values()]
 
 
 def account_seen(

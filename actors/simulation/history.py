@@ -48,9 +48,14 @@ class History:
         self._time = time
         self.events: list[Event] = []
 
+    @property
+    def now_us(self) -> int:
+        """Return µs since the simulation's beginning."""
+        return round(self._time.seconds() * 1e6)
+
     def note(self, kind: str, user_id: str = "", **facts: Any) -> Event:
         """Add an event of this moment."""
-        event = Event(round(self._time.seconds() * 1e6), kind, user_id, facts)
+        event = Event(self.now_us, kind, user_id, facts)
         self.events.append(event)
         return event
 
@@ -67,12 +72,43 @@ class History:
         return "".join(event.line() + "\n" for event in self.events)
 
     def excerpt(self, user_id: str, most: int = 30, up_to_us: int | None = None) -> list[str]:
-        """Write the last events that concern an account, for people."""
+        """Write the last events that concern an account, for people.
+
+        Args:
+            user_id: the account; empty for the engine as a whole.
+            most: lines.
+            up_to_us: the moment that they lead up to; ``None``: the account's last event.
+        """
         chosen = [
             event
             for event in self.events
-            if event.user_id in ("", user_id) or not user_id
-            if event.facts.get("what") != Disturbance.MESSAGE_REORDERED  # too many to tell
-            if up_to_us is None or event.at_us <= up_to_us
+            if (up_to_us is None or event.at_us <= up_to_us) and _concerns(event, user_id)
         ]
+        if up_to_us is None and user_id:
+            while chosen and chosen[-1].user_id != user_id:
+                chosen.pop()
         return [event.text() for event in chosen[-most:]]
+
+
+_MESSAGES = (
+    Disturbance.MESSAGE_DELAYED,
+    Disturbance.REQUEST_LOST,
+    Disturbance.REPLY_LOST,
+    Disturbance.MESSAGE_DOUBLED,
+)
+_OF_ALL = ("born", "killed", "disk", "skew", "calm", "audit-cannot-start", "fault")
+"""Kinds of events of the engine as a whole that every account's story needs."""
+
+
+def _concerns(event: Event, user_id: str) -> bool:
+    """Whether an event belongs into the short story of an account, or of the engine."""
+    what = event.facts.get("what")
+    if what == Disturbance.MESSAGE_REORDERED:
+        return False  # too many to tell
+    if not user_id or event.user_id == user_id:
+        return True
+    if event.user_id:
+        return False
+    if event.kind == "alarm":
+        return user_id in event.facts["text"]
+    return event.kind in _OF_ALL and what not in _MESSAGES

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
 
-from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.fault_plan import PlannedFault
 from actors.simulation.plan import FAULTS_END_S
 from actors.simulation.world import World
 
 _SLOW_COMMIT_S = 0.6
 _SLOW_STORE_S = 1.5
+_FAILING = 0.6
+"""Share of the commits that fail while the journal's disk does."""
 
 
 class Injector:
@@ -25,7 +28,7 @@ class Injector:
     def schedule(self) -> None:
         """Set a timer for each fault, and one for the end of all."""
         for fault in self._world.plan.faults:
-            self._world.later(fault.at_s, lambda fault=fault: self.happen(fault))  # type: ignore[misc]
+            self._world.later(fault.at_s, partial(self.happen, fault))
         self._world.later(FAULTS_END_S, self.calm)
 
     def happen(self, fault: PlannedFault) -> None:
@@ -33,6 +36,9 @@ class Injector:
         world = self._world
         if fault.terminal is not None:
             world.venues[fault.user_id].faults.arm(fault.terminal)
+            return
+        if fault.aim is not None:
+            world.kills.arm(fault.aim)
             return
         assert isinstance(fault.kind, Disturbance)
         kind = fault.kind
@@ -55,8 +61,12 @@ class Injector:
             happened = world.lose_account(fault.user_id, fault.lasts_s, is_cut_off=cut_off)
         elif kind is Disturbance.CLOCK_SKEW:
             self._skew()
+        elif kind in AUDIT_DEATHS:
+            world.disk.deaths.append((kind, fault.commits))
+            happened = False  # it is counted where it strikes
         else:
             self._begin(kind, fault.lasts_s)
+            happened = kind is not Disturbance.JOURNAL_FAILING
         if happened:
             world.met(kind, fault.user_id)
 
@@ -83,6 +93,8 @@ class Injector:
             disk.commit_s = _SLOW_COMMIT_S if is_on else 0.0005
         elif kind is Disturbance.JOURNAL_FULL:
             disk.is_full = is_on
+        elif kind is Disturbance.JOURNAL_FAILING:
+            disk.failing = _FAILING if is_on else 0.0
         elif kind is Disturbance.STORE_SLOW:
             disk.store_s = _SLOW_STORE_S if is_on else 0.0
         elif kind is Disturbance.STORE_AWAY:
@@ -92,8 +104,9 @@ class Injector:
         self._world.history.note("disk", what=kind.value, on=is_on)
 
     def calm(self) -> None:
-        """End whatever lasts."""
         """End everything that lasts; nothing that is armed strikes any more."""
+        self._world.kills.calm()
+        self._world.disk.deaths.clear()
         for kind in list(self._lasting):
             self._set(kind, False)
         for venue in self._world.venues.values():

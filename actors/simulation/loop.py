@@ -13,6 +13,7 @@ import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from actors.simulation.process import Process, current_process
@@ -95,6 +96,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._tasks_made += 1
         return self._tasks_made
 
+    def call_soon(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Run something next; what a simulated process runs is counted as a step of it."""
+        process = (
+            current_process.get(None) if context is None else context.get(current_process, None)
+        )
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(partial(process.step, callback, *args), context=context)
+
     def call_at(
         self,
         when: float,
@@ -146,7 +161,6 @@ def run_in_virtual_time(main: Coroutine[Any, Any, _T]) -> _T:
 
 def cancel_rest(loop: VirtualTimeLoop) -> None:
     """Cancel the tasks that are left, in the order of their making, and wait for their ends."""
-    """Cancel what a loop that is about to be closed still has to do."""
     rest = sorted(asyncio.all_tasks(loop), key=hash)
     for task in rest:
         task.cancel()

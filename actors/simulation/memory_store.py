@@ -44,6 +44,14 @@ class MemoryStore:
         """Everything it holds, in the order in which it came."""
         return list(self._rows.values())
 
+    def with_rows_set_aside(self) -> MemoryStore:
+        """Return an open store that holds what this one does, and what was set aside."""
+        whole = MemoryStore()
+        whole.open()
+        whole.insert_batch(self.rows)
+        whole.insert_batch(self.rows_set_aside)
+        return whole
+
     def crash(self, *, tail_lost: bool) -> None:
         """Lose the process that had it open, and perhaps what came since the last checkpoint."""
         self._is_open = False

@@ -66,6 +66,8 @@ class Network:
         storms: when what goes wrong how often.
         happened: told of every fault: its kind and the account concerned (empty: all).
         latency: of messages.
+        sent: told of every call that a process sends: who, and its method.
+        arrived: told of every call that has reached a living process, likewise.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Network:
         *,
         happened: Callable[[Disturbance, str], None] = lambda _kind, _user: None,
         latency: Latency | None = None,
+        sent: Callable[[Process, str], None] = lambda _process, _method: None,
+        arrived: Callable[[Process, str], None] = lambda _process, _method: None,
     ) -> None:
         """Begin at the running loop's present time; must be made outside any process."""
         self._loop = asyncio.get_running_loop()
@@ -84,6 +88,8 @@ class Network:
         self._last_end = max((storm.ends_s for storm in storms), default=0.0)
         self._happened = happened
         self._latency = latency or Latency()
+        self._sent = sent
+        self._has_arrived = arrived
         self._arrived: dict[tuple[str, str], int] = {}
         self._numbers: dict[tuple[str, str], int] = {}
 
@@ -130,6 +136,7 @@ class Network:
         """Send a call without waiting; ``answer`` is told once what it gave."""
         if not caller.is_alive:
             return
+        self._sent(caller, method)
         fates = self._fates(user_id)
         told = _Once(answer)
         lost_s = self._latency.loss_noticed_s
@@ -158,6 +165,7 @@ class Network:
                 target.deliver(method, args, lambda _good, _value: None)
                 return
             reached = target.process
+            self._has_arrived(target.process, method)
             dead = NobodyAnswered(f"{route}.{method}: the actor died in the call")
             target.process.at_death(
                 lambda: self.after(self._latency.death_noticed_s, lambda: told(False, dead))

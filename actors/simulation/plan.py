@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from random import Random
 
+from actors.simulation.aimed_plan import plan_aimed_kills, plan_bound, plan_commit_faults
 from actors.simulation.fault_plan import PlannedFault, plan_faults
 from actors.simulation.network import Storm
 from actors.simulation.portfolio import PlannedAccount, plan_accounts
+from actors.simulation.timing import MOST_HELD
 from engine.models import Severity
 
 FAULTS_END_S = 32.0
@@ -67,6 +69,8 @@ class Plan:
     storms: tuple[Storm, ...]
     observes: bool = False
     """Whether the engine runs with mode ``observe``."""
+    most_held: int = MOST_HELD
+    """Records that an account may hold while the journal is away."""
     skews_us: dict[str, int] = field(default_factory=dict)
     """Wall clocks that are off from the beginning, by process name's first part."""
 
@@ -90,9 +94,13 @@ def make_plan(seed: int, accounts: int = 5, positions: int = 5) -> Plan:
     # Most of what happens falls on one account, so that much of it falls together.
     focus = random.choice(planned)
     acts = _plan_acts(random, planned, focus)
-    faults, storms = plan_faults(
-        random, planned, focus, [(act.at_s, act.user_id) for act in acts], FAULTS_END_S
-    )
+    asked = [(act.at_s, act.user_id) for act in acts]
+    faults, storms = plan_faults(random, planned, focus, asked, FAULTS_END_S)
+    users = [account.user_id for account in planned]
+    kills = plan_aimed_kills(seed, users, asked, FAULTS_END_S)
+    commits = plan_commit_faults(seed, asked, FAULTS_END_S)
+    most_held, away = plan_bound(seed, asked, FAULTS_END_S)
+    faults = tuple(sorted((*faults, *kills, *commits, *away), key=lambda fault: fault.at_s))
     return Plan(
         seed=seed,
         accounts=planned,
@@ -100,6 +108,7 @@ def make_plan(seed: int, accounts: int = 5, positions: int = 5) -> Plan:
         faults=faults,
         storms=storms,
         observes=random.random() < 0.02,
+        most_held=most_held,
         skews_us={
             name: random.choice((0, 0, random.randrange(-900_000, 900_000)))
             for name in ("supervisor", "audit", "account")

@@ -37,6 +37,8 @@ class Process:
         self._held: list[Callable[[], object]] = []
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._on_death: list[Callable[[], object]] = []
+        self._steps_left = 0
+        self._at_step: Callable[[], object] | None = None
 
     def __repr__(self) -> str:
         """Name it."""
@@ -63,6 +65,22 @@ class Process:
 
     def _drop(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
+
+    def step(self, callback: Callable[..., object], *args: Any) -> None:
+        """Run what the loop runs of it at one go."""
+        callback(*args)
+        if self._at_step is not None:
+            self._steps_left -= 1
+            if self._steps_left <= 0:
+                due, self._at_step = self._at_step, None
+                due()
+
+    def after_steps(self, number: int, callback: Callable[[], object]) -> None:
+        """Call back at the end of its ``number``-th step from now, the present one included.
+
+        Only what was asked for last counts.
+        """
+        self._steps_left, self._at_step = number, callback
 
     def check(self) -> None:
         """Let a living process go on.

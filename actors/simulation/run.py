@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from actors.links import ActorLost
 from actors.messages import EngineStatus
+from actors.simulation.alarms import silence
 from actors.simulation.clients import Clients
 from actors.simulation.gathering import gather_facts
 from actors.simulation.history import History
@@ -168,17 +166,6 @@ def _locked_are_flat(world: World, status: EngineStatus) -> bool:
         if venue.terminal.book.positions or venue.terminal.book.pending:
             return False
     return True
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Keep the engine's logs out of the way: hundreds of kills would fill pages."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
 
 
 __all__ = ["Deadlock", "SeedOutcome", "run_plan", "run_seed"]

@@ -17,7 +17,11 @@ LONG_HANG_S = 7.0
 """A hang that the watchdog has to end takes at least this long."""
 
 
-def simulated_config(folder: Path, *, observes: bool) -> EngineConfig:
+MOST_HELD = 2_000
+"""Records that an account may hold, where a plan says nothing else."""
+
+
+def simulated_config(folder: Path, *, observes: bool, most_held: int = MOST_HELD) -> EngineConfig:
     """Return the configuration of a simulated engine whose files are in ``folder``."""
     return EngineConfig(
         data_dir=folder,
@@ -35,5 +39,5 @@ def simulated_config(folder: Path, *, observes: bool) -> EngineConfig:
         sweep_first_s=1.0,
         sweep_longest_s=8.0,
         poll_interval_s=1.0,
-        most_held=2_000,
+        most_held=most_held,
     )

@@ -17,6 +17,7 @@ _OF_THE_DISK = frozenset(
     {
         Disturbance.JOURNAL_SLOW.value,
         Disturbance.JOURNAL_FULL.value,
+        Disturbance.JOURNAL_FAILING.value,
         Disturbance.STORE_SLOW.value,
         Disturbance.STORE_AWAY.value,
         Disturbance.STORE_FULL.value,

@@ -85,6 +85,7 @@ class VenueAccount:
         random: decides latencies.
         network: carries requests, whoever dies meanwhile.
         struck: told of every fault of the terminal.
+        handed_over: told of every process that hands an order over.
         seed: of the terminal's own draws.
     """
 
@@ -100,6 +101,7 @@ class VenueAccount:
         struck: Callable[[Fault], None],
         noted: Callable[..., object],
         seed: int,
+        handed_over: Callable[[Process], object] = lambda _process: None,
     ) -> None:
         """Open the account."""
         self.user_id = user_id
@@ -119,6 +121,7 @@ class VenueAccount:
         """Processes that hang in a call of this terminal."""
         self._struck = struck
         self._noted = noted
+        self._handed_over = handed_over
         self._latest: Fault | None = None
         self._arriving: CloseSeen | None = None
         self._reads: dict[tuple[str, int], tuple[float, int, int]] = {}
@@ -182,6 +185,7 @@ class VenueAccount:
         self, process: Process, request: Mapping[str, Any], handed_us: int
     ) -> CloseSeen | None:
         """Note that an order leaves its sender; ``None`` if it is no close."""
+        self._handed_over(process)
         if request.get("action") != Action.DEAL:
             if request.get("action") == Action.REMOVE:
                 self.pending_cancels.append((self.now_us(), int(request.get("order", 0))))

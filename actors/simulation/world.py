@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
 from actors.messages import EpisodeState
 from actors.simulation.account_actor import AccountActorLife, NetworkSide
+from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, AimedKills, Mark
+from actors.simulation.alarms import AlarmEar
 from actors.simulation.audit_actor import AuditLife, Disk
 from actors.simulation.board import Coverage, EpisodeBoard
 from actors.simulation.clock import ProcessClock, TrueTime
-from actors.simulation.fault_kinds import Disturbance, terminal_kind
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance, terminal_kind
 from actors.simulation.history import History
 from actors.simulation.inboxes import SideBySide
 from actors.simulation.memory_store import MemoryStore
@@ -27,6 +29,8 @@ from actors.supervisor import Supervisor
 from audit.errors import AuditError
 
 VERSION = "simulated"
+_AT_THE_BOUND = "records that nobody takes"
+"""So an account says that it holds as many records as it may."""
 
 
 class SupervisorLife(SideBySide):
@@ -61,9 +65,19 @@ class World:
         self.history = History(self.time)
         self.board = EpisodeBoard(self.history)
         self.coverage = Coverage()
-        self.config = simulated_config(folder, observes=plan.observes)
-        self.disk = Disk(self.config.journal_path, MemoryStore())
-        self.network = Network(Random(f"network/{seed}"), plan.storms, happened=self._message_fault)
+        self.config = simulated_config(folder, observes=plan.observes, most_held=plan.most_held)
+        self._ear = AlarmEar(self._alarmed, folder)
+        self.disk = Disk(
+            self.config.journal_path, MemoryStore(), self._disk_acted, Random(f"{seed}:disk-acts")
+        )
+        self.kills = AimedKills(self._present, self._strike, self._after)
+        self.network = Network(
+            Random(f"network/{seed}"),
+            plan.storms,
+            happened=self._message_fault,
+            sent=self.kills.sent,
+            arrived=self.kills.arrived,
+        )
         self.specs: dict[str, object] = {}
         self.watched: list[str] = []
         self.processes: dict[str, Process] = {}
@@ -79,7 +93,6 @@ class World:
         self._starting: set[str] = set()
         self._counts: dict[str, int] = {}
         self._unprovable: set[str] = set()
-        self.alarms: list[str] = []
 
     def _open_venue(self, account: PlannedAccount, number: int) -> VenueAccount:
         user_id = account.user_id
@@ -93,6 +106,7 @@ class World:
             struck=lambda fault: self.met(terminal_kind(fault.kind), user_id),
             noted=self.history.note,
             seed=self.plan.seed * 1_000 + number,
+            handed_over=lambda process: self.kills.reached(process, Mark.REQUEST),
         )
 
     # --- who is there -----------------------------------------------------------------------
@@ -145,11 +159,13 @@ class World:
             self.network.after(0.5, self._start_audit)
             return
         self.history.note("born", process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     def _start_supervisor(self) -> None:
         process, clock, number = self._process("supervisor", "supervisor")
         self._supervisor = SupervisorLife(process, clock, self, number)
         self.history.note("born", process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     def need_account(self, user_id: str) -> None:
         """Start an account's actor unless it is there or being started."""
@@ -176,6 +192,7 @@ class World:
             lambda user_id, episode: self.board.turn(user_id, episode, EpisodeState.CLOSING),
         )
         self.history.note("born", user_id, process=process.name)
+        self.kills.reached(process, Mark.BIRTH)
 
     # --- deaths -----------------------------------------------------------------------------
 
@@ -244,6 +261,28 @@ class World:
         self.network.after(self.random.uniform(0.1, 0.8), self._start_audit)
         return True
 
+    def _present(self, victim: str) -> Process | None:
+        life: AuditLife | SupervisorLife | AccountActorLife | None
+        if victim == AUDIT:
+            life = self._audit
+        elif victim == SUPERVISOR:
+            life = self._supervisor
+        else:
+            life = self._accounts.get(victim)
+        return None if life is None else life.process
+
+    def _strike(self, kill: AimedKill) -> None:
+        if kill.victim == AUDIT:
+            self.kill_audit(tail_lost=False)
+        elif kill.victim == SUPERVISOR:
+            self.kill_supervisor()
+        else:
+            self.kill_account(kill.victim)
+        self.met(kill.kind, kill.victim if kill.victim in self.venues else "")
+
+    def _after(self, seconds: float, callback: Callable[[], object]) -> None:
+        self.network.after(seconds, callback)
+
     def kill_engine(self) -> bool:
         """Kill every process at once."""
         killed = [self.kill_supervisor(), self.kill_audit(tail_lost=False)]
@@ -252,6 +291,7 @@ class World:
 
     def close(self) -> None:
         """Let go of the files."""
+        self._ear.stop()
         for process in self.processes.values():
             if self._audit is None or process is not self._audit.process:
                 process.kill()
@@ -265,6 +305,18 @@ class World:
         """Note that a fault has happened, and count the episodes that it met."""
         self.history.note("fault", user_id, what=str(kind))
         self.coverage.met(str(kind), self.board.states(user_id))
+
+    def _alarmed(self, process: str, text: str) -> None:
+        name = process.rpartition("/")[0]
+        self.history.note("alarm", name if name in self.venues else "", process=process, text=text)
+        if _AT_THE_BOUND in text:
+            self.met(Disturbance.RECORDS_AT_BOUND, name)
+
+    def _disk_acted(self, kind: Disturbance, users: Iterable[str]) -> None:
+        if kind in AUDIT_DEATHS:
+            self.kill_audit(tail_lost=False)
+        for user_id in users:
+            self.met(kind, user_id)
 
     def _message_fault(self, kind: Disturbance, user_id: str) -> None:
         self.met(kind, user_id)

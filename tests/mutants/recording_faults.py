@@ -135,9 +135,9 @@ RECORDING_FAULTS = (
         "an account is closed while its pending orders still stand",
         (
             Edit(
-                "actors/life.py",
-                "                await self._cancel_pending_first(mandate)\n",
-                "",
+                "actors/cancelling.py",
+                "    if not makes_flat(mandate) or not policy.sends_orders:\n",
+                "    if mandate:\n",
             ),
         ),
     ),

@@ -74,7 +74,7 @@ _ascii = st.text(st.characters(min_codepoint=32, max_codepoint=127, exclude_char
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(record=_records, text=_ascii, keeps_to_ascii=st.booleans())
+@given(record=records, text=_ascii, keeps_to_ascii=st.booleans())
 def test_what_the_store_takes_apart_itself_is_the_same_row(
     store: DuckDBStore, record: AuditRecord, text: str, keeps_to_ascii: bool
 ) -> None:

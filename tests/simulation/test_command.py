@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from actors.cli import simulate as command
 from actors.cli.main import app
-from actors.simulation.campaign import Campaign
+from actors.simulation.campaign import Campaign, run_seeds
 from actors.simulation.run import SeedOutcome
 
 
@@ -86,3 +86,25 @@ def test_ctrl_c_ends_after_the_seed_at_hand_with_130_and_a_report(
 )
 def test_one_is_singular(number: int, text: str) -> None:
     assert command.counted(number, "seed") == text
+
+
+def test_what_is_no_number_is_named() -> None:
+    code, out, err = simulate("--seeds", "many")
+    assert (code, out) == (2, "")
+    assert "'many' is not a whole number" in err
+
+
+def test_other_processes_stop_when_they_are_asked_to() -> None:
+    asked = [False, False, True]
+    done = list(
+        run_seeds(
+            1,
+            400,
+            accounts=1,
+            positions=1,
+            jobs=2,
+            is_stopped=lambda: asked.pop(0) if asked else True,
+        )
+    )
+    assert len(done) < 400
+    assert [outcome.seed for outcome in done] == sorted({outcome.seed for outcome in done})

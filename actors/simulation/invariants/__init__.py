@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from actors.simulation.facts import Run
+from actors.simulation.invariants.alarmed import (
+    bound_is_alarmed,
+    early_is_alarmed,
+    reversal_is_alarmed,
+    unsure_is_alarmed,
+)
 from actors.simulation.invariants.effective import closes_what_it_can
 from actors.simulation.invariants.exactly_once import no_double_close, read_before_sending
 from actors.simulation.invariants.explained import has_an_explanation
@@ -49,6 +55,10 @@ CHECKS: tuple[Check, ...] = (
     never_waits_for_bookkeeping,
     isolated,
     bounded,
+    unsure_is_alarmed,
+    early_is_alarmed,
+    reversal_is_alarmed,
+    bound_is_alarmed,
     locked_is_flat,
     lock_is_remembered,
     pending_first,

@@ -8,11 +8,14 @@ from uuid import UUID
 from actors.dead_orders import undoing_keys
 from actors.simulation.facts import AccountSeen, Run
 from actors.simulation.invariants.violation import Violation
+from actors.simulation.venue import CloseSeen
 from audit.events import mandate_of
 from audit.records import EventType
 from engine.identity import close_id, close_tag
 from engine.mandates import DirectClose
 
+_RESENT_WITHIN_US = 6_000_000
+"""A journal that is well again has what it refused within this time."""
 _ACCEPTANCES = (EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
 
 
@@ -76,8 +79,8 @@ def residual_has_reason(run: Run) -> Iterator[Violation]:
 def every_order_explained(run: Run) -> Iterator[Violation]:
     """Every request that moved volume belongs to a recorded close.
 
-    If it was sent for a mandate that reached the disk: what was closed ahead of a journal that
-    cannot be written, by lives that all died before it could, has nothing to be found by.
+    Excused is what was closed ahead of a journal that could not be written, by a life that died
+    before it could and before its mandate was on disk: it has nothing to be found by.
     """
     tags = {
         close_tag(UUID(record.close_id))
@@ -85,10 +88,10 @@ def every_order_explained(run: Run) -> Iterator[Violation]:
         if record.event_type is EventType.POSITION_CLOSED and record.close_id
     }
     for account in run.accounts:
-        unexplained = [c for c in account.closes if c.executed_volume and c.tag not in tags]
-        accepted = _tags_of_accepted(run, account) if unexplained else set()
-        for close in unexplained:
-            if close.tag in accepted or not run.was_journal_away:
+        for close in account.closes:
+            if not close.executed_volume or close.tag in tags:
+                continue
+            if not _died_with_its_mandate(run, account, close):
                 yield Violation(
                     "every order explained",
                     f"request {close.number} for ticket {close.ticket} carries a tag that no "
@@ -98,12 +101,25 @@ def every_order_explained(run: Run) -> Iterator[Violation]:
                 )
 
 
-def _tags_of_accepted(run: Run, account: AccountSeen) -> set[str]:
-    """Return the tags of all closes that an account's mandates on disk can have sent."""
+def _died_with_its_mandate(run: Run, account: AccountSeen, close: CloseSeen) -> bool:
+    died_us = run.died_us.get(close.process)
+    if died_us is None:
+        return False
+    was_ill = any(
+        begun_us <= died_us and close.sent_us <= over_us + _RESENT_WITHIN_US
+        for begun_us, over_us in run.journal_ill
+    )
+    return was_ill and close.tag not in _tags_of_accepted(run, account, died_us)
+
+
+def _tags_of_accepted(run: Run, account: AccountSeen, until_us: int) -> set[str]:
+    """Return the tags of the closes for an account's mandates that were on disk at a moment."""
     positions = {str(deal.identifier) for deal in account.deals}
     tags: set[str] = set()
     for record in run.records:
         if record.event_type not in _ACCEPTANCES or record.user_id != account.user_id:
+            continue
+        if run.accepted_us.get(record.trigger_id or "", 0) > until_us:
             continue
         mandate = mandate_of(record)
         key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id

@@ -178,7 +178,11 @@ def test_the_blocks_end_is_the_venues_end_whatever_happens_in_it() -> None:
 
 def test_a_venue_that_was_killed_is_stopped_without_a_fuss() -> None:
     with VenueProcess(plan()) as venue:
-        os.kill(venue.pid, signal.SIGKILL)
+        pid = venue.pid
+        os.kill(pid, signal.SIGKILL)
+    assert is_gone(pid)
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = venue.pid
 
 
 def test_a_venue_whose_plan_cannot_be_carried_out_says_why_and_is_gone() -> None:

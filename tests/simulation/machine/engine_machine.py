@@ -15,8 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
+from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, Mark
 from actors.simulation.facts import AccountSeen, Run
-from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.fault_plan import PlannedFault, terminal_fault
 from actors.simulation.invariants import CHECKS
 from actors.simulation.invariants.exactly_once import no_double_close, read_before_sending
@@ -53,11 +54,21 @@ _ORDERS_AND_READS = ("order_send", "positions_get", "history_deals_get", "accoun
 _DISKS = (
     Disturbance.JOURNAL_SLOW,
     Disturbance.JOURNAL_FULL,
+    Disturbance.JOURNAL_FAILING,
     Disturbance.STORE_SLOW,
     Disturbance.STORE_AWAY,
     Disturbance.STORE_FULL,
 )
-_AUDIT_DEATHS = (Disturbance.KILL_AUDIT, Disturbance.STORE_TAIL_LOST, Disturbance.STORE_DAMAGED)
+_AUDIT_DEATHS = (
+    Disturbance.KILL_AUDIT,
+    Disturbance.STORE_TAIL_LOST,
+    Disturbance.STORE_DAMAGED,
+    *AUDIT_DEATHS,
+)
+_AT_STEP = {
+    AUDIT: Disturbance.KILL_AUDIT_AT_STEP,
+    SUPERVISOR: Disturbance.KILL_SUPERVISOR_AT_STEP,
+}
 _MENU = tuple(
     kind
     for kind in FaultKind
@@ -216,6 +227,18 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(how=st.sampled_from(_AUDIT_DEATHS))
     def crash_audit(self, how: Disturbance) -> None:
         self._strike(how)
+
+    @rule(
+        victim=st.sampled_from([*USERS, SUPERVISOR, AUDIT]),
+        mark=st.sampled_from(Mark),
+        steps=st.sampled_from([1, 2, 5, 20]),
+    )
+    def crash_at_step(self, victim: str, mark: Mark, steps: int) -> None:
+        """A process dies so many steps after the next time that it does something."""
+        kind = _AT_STEP.get(victim, Disturbance.KILL_ACCOUNT_AT_STEP)
+        aim = AimedKill(victim, mark, kind, steps=steps)
+        self.engine.strike(PlannedFault(self.engine.now_s, kind, aim=aim))
+        self._facts = None
 
     @rule()
     def restart(self) -> None:

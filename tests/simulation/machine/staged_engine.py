@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+from actors.simulation.alarms import silence
 from actors.simulation.clients import Clients
 from actors.simulation.facts import CallSeen, Run
 from actors.simulation.fault_plan import PlannedFault
@@ -17,7 +18,7 @@ from actors.simulation.gathering import account_seen, gather_facts
 from actors.simulation.injecting import Injector
 from actors.simulation.loop import VirtualTimeLoop, cancel_rest
 from actors.simulation.plan import Act, Plan
-from actors.simulation.run import add_accounts, come_to_rest, silence
+from actors.simulation.run import add_accounts, come_to_rest
 from actors.simulation.world import World
 from audit.records import AuditRecord, record_of
 

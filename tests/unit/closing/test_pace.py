@@ -115,8 +115,10 @@ async def test_who_is_cancelled_leaves_the_line(clock: VirtualClock) -> None:
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
+    assert all(task.cancelled() for task in waiting)
     async with asyncio.timeout(10):
         await pace.turn(Priority.OTHER)
+    assert 1 <= clock.seconds < 1.5, "those who left took no turn before it"
 
 
 @pytest.mark.parametrize("share", [0, -1, float("nan")])

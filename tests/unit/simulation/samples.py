@@ -8,17 +8,25 @@ from actors.simulation.facts import AccountSeen, CallSeen, DealSeen, OpenSeen, R
 from actors.simulation.venue import CloseSeen
 from audit.chain import ChainWriter
 from audit.closes import close_record
-from audit.events import account_locked, account_released, episode_finished, trigger_accepted
+from audit.events import (
+    account_locked,
+    account_released,
+    episode_finished,
+    reversal,
+    trigger_accepted,
+)
 from audit.records import AuditRecord, record_of
-from engine.brokers.port import Side
+from engine.brokers.port import Position, Side
 from engine.clock import to_datetime
 from engine.identity import close_id, close_tag
-from engine.models import CloseEvidence, CloseResult, GuardTrigger, GuardType, Severity
-from engine.outcomes import Outcome
+from engine.models import Attempt, CloseEvidence, CloseResult, GuardTrigger, GuardType, Severity
+from engine.outcomes import Outcome, Verdict
 
 USER = "ann"
 TICKET = 1001
 KEY = "crash"
+_T = 1_700_000_000_000_000
+ATTEMPT = Attempt(1, _T, _T + 10, Verdict.DONE, 10009, "done", 0.5, 0.5, 1.1)
 
 
 def tag(key: str = KEY, ticket: int = TICKET) -> str:
@@ -56,7 +64,9 @@ def trigger(key: str = KEY) -> GuardTrigger:
     )
 
 
-def closed(key: str = KEY, ticket: int = TICKET, **changes: Any) -> AuditRecord:
+def closed(
+    key: str = KEY, ticket: int = TICKET, *, is_summary: bool = False, **changes: Any
+) -> AuditRecord:
     evidence = CloseEvidence(
         key=key,
         fingerprint=f"1:{ticket}:all",
@@ -66,7 +76,7 @@ def closed(key: str = KEY, ticket: int = TICKET, **changes: Any) -> AuditRecord:
         symbol="EURUSD",
         side=Side.LONG,
         volume_before=0.5,
-        attempts=(),
+        attempts=() if is_summary else (ATTEMPT,),
         deals=(),
     )
     return close_record(result(key, ticket, **changes), evidence, user_id=USER)
@@ -86,6 +96,11 @@ def locked(key: str = KEY) -> AuditRecord:
 
 def released() -> AuditRecord:
     return account_released(USER, occurred_at=9, initiator="operator")
+
+
+def turned() -> AuditRecord:
+    there = Position(2, 2, "EURUSD", Side.LONG, 0.5, 1.1, 1.1, 0.0, 0.0, 0)
+    return reversal(USER, str(TICKET), there, occurred_at=3)
 
 
 def sealed(stream: str, *records: AuditRecord) -> list[AuditRecord]:

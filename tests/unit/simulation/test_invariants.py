@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from actors.simulation.facts import FirstOrder, Run
+from actors.simulation.facts import AlarmSeen, FirstOrder, Run
 from actors.simulation.invariants import CHECKS, violations_of
 from engine.outcomes import Outcome
 from tests.unit.simulation.samples import (
@@ -26,6 +26,7 @@ from tests.unit.simulation.samples import (
     released,
     result,
     sealed,
+    turned,
 )
 
 SECOND = TICKET + 1
@@ -232,6 +233,48 @@ def sent_for_real_money() -> Run:
     return good_run(accounts=[account(may_be_sent_to=False)])
 
 
+def residual_without_alarm() -> Run:
+    return good_run(
+        records=[
+            *sealed("supervisor:1", accepted(), locked(), finished(residual=1)),
+            *sealed("account:ann:1", closed()),
+        ]
+    )
+
+
+def early_without_alarm() -> Run:
+    return good_run(accepted_us={KEY: 5_000})
+
+
+def early_with_a_late_alarm() -> Run:
+    return good_run(accepted_us={KEY: 5_000}, alarms=[AlarmSeen(4_000, "supervisor/1", EARLY)])
+
+
+def reversal_without_alarm() -> Run:
+    run = good_run()
+    run.records += sealed("account:ann:2", turned())
+    return run
+
+
+def summary_without_alarm() -> Run:
+    return good_run(
+        records=[
+            *sealed("supervisor:1", accepted(), locked(), finished()),
+            *sealed("account:ann:1", closed(is_summary=True)),
+        ]
+    )
+
+
+EARLY = f"episode {KEY} goes ahead before its trigger is on disk (waited 0.25 s)"
+AT_THE_BOUND = AlarmSeen(999, "ann/1", f"account {USER} holds 9 records that nobody takes")
+
+
+def no_summary_at_the_bound() -> Run:
+    return good_run(
+        records=sealed("supervisor:1", accepted(), locked(), finished()), alarms=[AT_THE_BOUND]
+    )
+
+
 BAD: list[tuple[str, Callable[[], Run]]] = [
     ("serial", two_in_flight),
     ("serial", successor_sends_too_early),
@@ -268,6 +311,12 @@ BAD: list[tuple[str, Callable[[], Run]]] = [
     ("chains whole", lost_by_the_store),
     ("streams whole", gap_in_a_stream),
     ("nothing set aside", contradicted_itself),
+    ("unsure is alarmed", residual_without_alarm),
+    ("early is alarmed", early_without_alarm),
+    ("early is alarmed", early_with_a_late_alarm),
+    ("reversal is alarmed", reversal_without_alarm),
+    ("bound is alarmed", summary_without_alarm),
+    ("bound is alarmed", no_summary_at_the_bound),
     ("no secrets", password_recorded),
     ("sends only where allowed", sent_while_observing),
     ("sends only where allowed", sent_for_real_money),
@@ -283,6 +332,50 @@ def test_a_bad_run_breaks_its_promise(promise: str, run: Callable[[], Run]) -> N
 def test_every_check_has_a_bad_run() -> None:
     names = {check.__name__.replace("_", " ") for check in CHECKS}
     assert names == {promise for promise, _ in BAD}
+
+
+def unexplained(ill: list[tuple[int, int]], died_us: int | None, accepted_us: int = 0) -> Run:
+    """One order without a record, sent at 1,000 for a mandate on disk since ``accepted_us``."""
+    return good_run(
+        records=sealed("supervisor:1", accepted(), locked(), finished()),
+        accepted_us={KEY: accepted_us},
+        journal_ill=ill,
+        died_us={} if died_us is None else {"ann/1": died_us},
+    )
+
+
+@pytest.mark.parametrize(
+    ("ill", "died_us", "accepted_us", "is_excused"),
+    [
+        ([(500, 5_000)], 4_000, 9_000, True),
+        ([(500, 5_000)], 4_000, 3_000, False),  # a later life has its mandate to find it by
+        ([(500, 5_000)], None, 9_000, False),  # its life can tell it once the journal is back
+        ([], 4_000, 9_000, False),
+        ([(4_500, 5_000)], 4_000, 9_000, False),  # ill only when its life was over
+    ],
+)
+def test_an_order_without_a_record_is_excused_only_if_all_that_knew_of_it_died(
+    ill: list[tuple[int, int]], died_us: int | None, accepted_us: int, is_excused: bool
+) -> None:
+    broken = {v.promise for v in violations_of(unexplained(ill, died_us, accepted_us))}
+    assert ("every order explained" not in broken) == is_excused
+
+
+def test_alarms_that_were_raised_are_found() -> None:
+    alarms = [
+        AlarmSeen(990, "supervisor/1", EARLY),
+        AT_THE_BOUND,
+    ]
+    run = summary_without_alarm()
+    run.accepted_us[KEY] = 5_000
+    run.alarms += alarms
+    assert violations_of(run) == []
+
+
+def test_what_died_with_its_life_needs_no_summary() -> None:
+    run = no_summary_at_the_bound()
+    run.died_us["ann/1"] = 2_000
+    assert "bound is alarmed" not in {v.promise for v in violations_of(run)}
 
 
 def test_a_released_account_may_hold_what_is_opened() -> None:

@@ -88,3 +88,16 @@ def test_a_damaged_file_is_set_aside_and_begun_anew(store: MemoryStore) -> None:
     assert opened.set_aside is not None
     assert store.rows == []
     assert store.rows_set_aside == made
+
+
+def test_what_was_set_aside_and_what_came_since_is_one_whole(store: MemoryStore) -> None:
+    made = rows(3)
+    store.insert_batch(made[:2])
+    store.is_damaged = True
+    store.crash(tail_lost=False)
+    store.open()
+    store.insert_batch(made[1:])
+    assert store.rows == made[1:]
+    whole = store.with_rows_set_aside()
+    assert [(e.head.seq, e.count) for e in whole.extents()] == [(3, 3)]
+    assert store.rows == made[1:]

@@ -173,9 +173,9 @@ def test_another_login_than_the_accounts_is_refused(calm: Serving) -> None:
 def test_what_is_no_client_is_hung_up_on(calm: Serving, words: bytes) -> None:
     with socket.create_connection((LOOPBACK, calm.port), 30) as stranger:
         stranger.sendall(words)
-        while stranger.recv(4096):
-            pass
+        received = b"".join(iter(lambda: stranger.recv(4096), b""))
     calm.wait_until(lambda server: not server.connections)
+    assert b"refused" in received, "a stranger is told why"
 
 
 def test_who_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
