@@ -49,15 +49,13 @@ RECORDING_FAULTS = (
         (
             Edit(
                 "audit/filler.py",
-                "            self._insert(waiting)\n"
-                "            self.committed = waiting[-1].ordinal\n",
+                "            try:\n                self._insert(batch)\n",
                 "            with self._backlog._journal.writing() as journal:\n"
                 "                journal.execute(\n"
                 '                    "DELETE FROM records WHERE ordinal BETWEEN ? AND ?",\n'
                 "                    (waiting[0].ordinal, waiting[-1].ordinal),\n"
                 "                )\n"
-                "            self._insert(waiting)\n"
-                "            self.committed = waiting[-1].ordinal\n",
+                "            try:\n                self._insert(batch)\n",
             ),
         ),
     ),
