@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateColumn
 
 from audit import canonical
+from audit.differences import Difference, DifferenceKind, difference_record
 from audit.events import (
     actor_killed,
     close_accepted,
@@ -23,7 +24,6 @@ from audit.events import (
     reversal,
     trigger_accepted,
 )
-from audit.reconciling import Difference, DifferenceKind, difference_record
 from audit.records import AFTER_META, BEFORE_META, AuditRecord, EventType
 from audit.rows import COLUMNS
 from audit.schema import reconciliation_log
