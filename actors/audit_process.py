@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from actors.audit import AuditActor
 from actors.registry import Registry
+from audit.fill_batch import SWITCH_S
 from engine.config import EngineConfig
 
 
@@ -12,5 +15,6 @@ class AuditProcess(AuditActor):
 
     def __init__(self, namespace: str) -> None:
         """Read the configuration; journal and store are opened at the first call."""
+        sys.setswitchinterval(SWITCH_S)  # appending and filling share this process
         config: EngineConfig = Registry(namespace).get("config", "engine")
         super().__init__(config.journal_path, config.store_url, config.digests_file)

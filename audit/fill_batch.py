@@ -61,9 +61,13 @@ def fill_batch(waiting: Sequence[Waiting], fewest_sealed: int | None = None) -> 
     return batch
 
 
-_FEWEST_AHEAD = 5_000
+SWITCH_S = 0.0005
+"""How long a thread should keep the interpreter while another wants it, seconds, in a process that
+fills a store (``sys.setswitchinterval``). Python's own 5 ms are as long as a whole batch, and an
+append, which lets go of the interpreter at each statement, would wait for them again and again."""
+_FEWEST_AHEAD = 500
 """Where batches are smaller than this, two threads cost more by handing the interpreter to each
-other, up to 5 ms a time, than they gain."""
+other than they gain."""
 
 
 class ReadAhead:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from audit.backlog import Backlog
 from audit.chain import SealedRecord
 from audit.duckdb_sealed import plain_type
 from audit.duckdb_store import DuckDBStore
+from audit.fill_batch import SWITCH_S
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
 from audit.postgres_store import PostgresStore
@@ -146,6 +148,15 @@ class PostgresTarget:
 
 def ingest(rounds: int = 3) -> IngestTable:
     """Fill stores from journals and by hand, in turns: 1 to 10,000 rows in a transaction."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)  # as the audit actor's process does
+    try:
+        return _ingest(rounds)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _ingest(rounds: int) -> IngestTable:
     records = _records(max(SIZES.values()))
     rows = [row_of(record, 1, False) for record in records]
 
