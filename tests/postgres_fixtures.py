@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -31,6 +33,13 @@ class _Shared:
 _shared = _Shared()
 
 
+@contextmanager
+def _reachable_folder() -> Iterator[Path]:
+    """Make a folder that another user can reach: pytest keeps its own to itself."""
+    with TemporaryDirectory(prefix="risk-engine-postgres-") as folder:
+        yield Path(folder)
+
+
 def _cannot(reason: PostgresUnavailable) -> None:
     if os.environ.get("CI"):
         raise reason
@@ -38,11 +47,11 @@ def _cannot(reason: PostgresUnavailable) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+def postgres() -> Iterator[Databases]:
     """Run PostgreSQL, one for the whole session; skip where there is none, but never in CI."""
     if _shared.server is None:
         try:
-            folder = tmp_path_factory.mktemp("postgres")
+            folder = _shared.undo.enter_context(_reachable_folder())
             _shared.server = _shared.undo.enter_context(any_postgres(folder))
         except PostgresUnavailable as reason:
             _cannot(reason)
@@ -64,11 +73,11 @@ def postgres_url(postgres: Databases) -> str:
 
 
 @pytest.fixture
-def stoppable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def stoppable_postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL of the test's own, to be stopped, started and killed."""
     with ExitStack() as undo:
         try:
-            folder = tmp_path_factory.mktemp("postgres")
+            folder = undo.enter_context(_reachable_folder())
             server = undo.enter_context(running_postgres(folder))
         except PostgresUnavailable as reason:
             _cannot(reason)
