@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from ray.exceptions import RayError
 
 from actors.calls import Call, EngineCalls, durable_bulk
+from actors.engine_trail import EngineTrail
 from actors.handle import RiskEngine
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
@@ -195,6 +196,10 @@ class AsyncRiskEngine:
     async def reconcile(self, user_id: str | None = None) -> list[AccountReconciled]:
         """Compare the store with the broker's deals of one account, or of all."""
         return await self._get(self.calls.reconcile(user_id))
+
+    async def trail(self) -> EngineTrail:
+        """Read the audit a page at a time; its reads block: make them in a thread."""
+        return self._engine.trail()
 
     async def count_records(self) -> int:
         """Count audit records."""
