@@ -6,6 +6,7 @@ from functools import partial
 from random import Random
 
 from actors.simulation.audit_actor import COMMIT_S
+from actors.simulation.clock import EPOCH_US
 from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.fault_plan import PlannedFault
 from actors.simulation.plan import FAULTS_END_S
@@ -37,6 +38,9 @@ class Injector:
         world = self._world
         if fault.terminal is not None:
             world.venues[fault.user_id].faults.arm(fault.terminal)
+            if fault.terminal.until_ms is not None:
+                until_us = fault.terminal.until_ms * 1_000 - EPOCH_US
+                world.history.note("market closed", fault.user_id, until_us=until_us)
             return
         if fault.aim is not None:
             world.kills.arm(fault.aim)
