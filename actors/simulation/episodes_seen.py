@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from actors.messages import EpisodeState
@@ -22,12 +23,15 @@ class _Followed:
     waits: list[tuple[int, int | None]] = field(default_factory=list)
 
 
-def follow_episodes(history: History, calm_us: int) -> tuple[list[EpisodeSeen], list[WaitSeen]]:
+def follow_episodes(
+    history: History, calm_us: int, accepted: Collection[str]
+) -> tuple[list[EpisodeSeen], list[WaitSeen]]:
     """Read off a history when episodes began, waited and ended.
 
     Args:
         history: of the whole run.
         calm_us: when the last fault was over: a market that was closed for longer opens then.
+        accepted: names of the episodes whose mandates were on disk.
     """
     followed: dict[tuple[str, str], _Followed] = {}
     closed: dict[str, list[tuple[int, int]]] = {}
@@ -37,14 +41,14 @@ def follow_episodes(history: History, calm_us: int) -> tuple[list[EpisodeSeen], 
             of_account.append((event.at_us, min(calm_us, event.facts["until_us"])))
         elif event.kind == "episode":
             name, state = event.facts["episode"], EpisodeState(event.facts["state"])
-            one = followed.setdefault(
-                (event.user_id, name), _Followed(EpisodeSeen(event.user_id, name, event.at_us))
-            )
+            seen = EpisodeSeen(event.user_id, name, event.at_us, is_on_disk=name in accepted)
+            one = followed.setdefault((event.user_id, name), _Followed(seen))
             _turn(one, state, event.at_us)
     troubles = Troubles(event for event in history if event.facts.get("what") != _CLOSED)
     waits = [
         _wait(one.seen, since_us, until_us, closed.get(one.seen.user_id, []), troubles)
         for one in followed.values()
+        if one.seen.is_on_disk
         for since_us, until_us in one.waits
     ]
     return [one.seen for one in followed.values()], waits

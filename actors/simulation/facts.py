@@ -161,14 +161,18 @@ class AlarmSeen:
 
 @dataclass(slots=True)
 class EpisodeSeen:
-    """One episode from its acceptance on disk to its recorded end."""
+    """One episode from its beginning to its recorded end."""
 
     user_id: str
     name: str
-    accepted_us: int
+    begun_us: int
+    """When its mandate was on disk, or its account began, which may go ahead."""
     waited_us: int | None = None
     """When it first waited for its market."""
     ended_us: int | None = None
+    is_on_disk: bool = True
+    """Whether its mandate ever was: else nobody was told that it is accepted, and it ends with the
+    supervisor's life."""
 
 
 @dataclass(frozen=True, slots=True)

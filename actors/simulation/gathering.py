@@ -59,7 +59,7 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
     run.crash = broken
     _look_at_history(world.history, run)
     troubles = Troubles(world.history)
-    run.episodes, run.waits = follow_episodes(world.history, run.calm_us)
+    run.episodes, run.waits = follow_episodes(world.history, run.calm_us, run.accepted_us)
     run.first_orders = list(first_orders(run, world.history, troubles))
     for call in run.calls:
         call.is_untroubled = call.ended_us is not None and not troubles.touched(

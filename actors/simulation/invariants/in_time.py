@@ -39,7 +39,8 @@ SLOW_CLOSE_S = POSITION_BUDGET_S + SEND_DEADLINE_S
 def ends_in_time(run: Run) -> Iterator[Violation]:
     """Once the last fault is over, every open episode ends within its bound.
 
-    The bound counts from the last fault, or from the episode's acceptance if that is later:
+    The bound counts from the last fault, or from the episode's beginning if that is later. One
+    whose mandate never came on disk was not accepted, and is not judged. The bound is the sum of:
 
     - :data:`RECOVERY_S` until its account is at work: the watchdog's silence, restarts, the
       predecessor's lease and one settle window;
@@ -52,8 +53,8 @@ def ends_in_time(run: Run) -> Iterator[Violation]:
     """
     for episode in run.episodes:
         end_us = run.ended_us if episode.ended_us is None else episode.ended_us
-        begun_us = max(run.calm_us, episode.accepted_us)
-        if end_us <= begun_us:
+        begun_us = max(run.calm_us, episode.begun_us)
+        if end_us <= begun_us or not episode.is_on_disk:
             continue
         bound_s = RECOVERY_S + SLACK_S + LONGEST_RESEND_PAUSE_S
         bound_s += _work_s(run, episode.user_id, begun_us, end_us)
@@ -118,7 +119,7 @@ def _work_s(run: Run, user_id: str, since_us: int, until_us: int, but_for: str =
         for other in run.episodes
         if other.user_id == user_id
         and other.name != but_for
-        and other.accepted_us <= until_us
+        and other.begun_us <= until_us
         and (other.ended_us is None or other.ended_us > since_us)
     )
     each_s = SLOW_CLOSE_S if account.is_fifo else QUICK_CLOSE_S

@@ -21,7 +21,7 @@ def micros(seconds: float) -> int:
 def ending(
     after_s: float | None,
     *,
-    accepted_s: float = 1.0,
+    begun_s: float = 1.0,
     waited_s: float | None = None,
     beside: int = 0,
     lasts_s: float = 200.0,
@@ -33,7 +33,7 @@ def ending(
         EpisodeSeen(
             USER,
             name,
-            micros(accepted_s),
+            micros(begun_s),
             None if waited_s is None else micros(waited_s),
             None if after_s is None else micros(CALM_S + after_s),
         )

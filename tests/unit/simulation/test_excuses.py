@@ -7,8 +7,7 @@ import pytest
 from actors.simulation.facts import Run
 from actors.simulation.invariants import violations_of
 from engine.outcomes import Outcome
-from tests.unit.simulation.samples import account, call, deal, good_run, result
-from tests.unit.simulation.test_invariants import given_up_at_once
+from tests.unit.simulation.samples import account, call, deal, given_up_at_once, good_run, result
 
 
 def fails(outcome: Outcome, text: str, **of_account: object) -> Run:

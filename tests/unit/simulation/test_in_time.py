@@ -45,15 +45,22 @@ def test_an_episode_that_ended_before_the_last_fault_was_over_is_not_judged() ->
     assert not is_late(ending(-5.0))
 
 
+def test_an_episode_whose_mandate_never_was_on_disk_is_not_judged() -> None:
+    run = ending(None)
+    assert is_late(run)
+    run.episodes[0].is_on_disk = False
+    assert not is_late(run)
+
+
 def test_an_episode_that_never_ends_is_late_once_its_bound_is_over() -> None:
     assert not is_late(ending(None, lasts_s=END_BOUND_S - 0.1))
     assert is_late(ending(None, lasts_s=END_BOUND_S + 0.1))
 
 
-def test_the_bound_of_a_later_episode_counts_from_its_acceptance() -> None:
-    accepted_s = CALM_S + 5.0
-    assert not is_late(ending(5.0 + END_BOUND_S - 0.1, accepted_s=accepted_s))
-    assert is_late(ending(5.0 + END_BOUND_S + 0.1, accepted_s=accepted_s))
+def test_the_bound_of_a_later_episode_counts_from_its_beginning() -> None:
+    begun_s = CALM_S + 5.0
+    assert not is_late(ending(5.0 + END_BOUND_S - 0.1, begun_s=begun_s))
+    assert is_late(ending(5.0 + END_BOUND_S + 0.1, begun_s=begun_s))
 
 
 def test_the_bound_grows_with_the_episodes_beside() -> None:

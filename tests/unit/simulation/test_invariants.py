@@ -21,6 +21,7 @@ from tests.unit.simulation.samples import (
     closed,
     deal,
     finished,
+    given_up_at_once,
     good_run,
     locked,
     opened,
@@ -131,11 +132,6 @@ def accepted_without_end() -> Run:
 
 def flat_but_open() -> Run:
     return good_run(accounts=[account(open_positions=[opened()], locked_by=None)])
-
-
-def given_up_at_once() -> Run:
-    nothing = call(state="residual", results=(), is_untroubled=True)
-    return good_run(calls=[nothing], accounts=[account(deals=[deal(1, 0, 0)], closes=[])])
 
 
 def refused_at_once() -> Run:
