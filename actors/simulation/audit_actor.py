@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from actors.simulation.clock import ProcessClock
 from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.inboxes import OneByOne
-from actors.simulation.memory_store import MemoryStore
+from actors.simulation.memory_store import Acted, MemoryStore
 from actors.simulation.network import Answer
 from actors.simulation.process import Process
 from audit.chain import SealedRecord
@@ -32,6 +32,7 @@ from audit.receipts import (
 )
 from audit.reconciling_trail import account_claims, reconciled
 from audit.records import record_of
+from audit.streams import SUPERVISOR
 from engine.brokers.port import Deal
 
 FILLING = FillPolicy(
@@ -44,10 +45,8 @@ FILLING = FillPolicy(
 )
 NOTHING_DUE_S = 5.0
 """Pause of the filling when nothing is to be done."""
-
-
-Acted = Callable[[Disturbance, Iterable[str]], None]
-"""Told that a fault of the disk has acted, and on which accounts; on none in particular: empty."""
+COMMIT_S = 0.0005
+"""How long a commit of the journal takes while its disk is well."""
 
 
 @dataclass(slots=True)
@@ -59,7 +58,7 @@ class Disk:
     acted: Acted
     random: Random
     """Decides which commits fail."""
-    commit_s: float = 0.0005
+    commit_s: float = COMMIT_S
     """How long a commit of the journal takes."""
     store_s: float = 0.0
     """How long a batch for the store, or a look into it, takes."""
@@ -69,6 +68,32 @@ class Disk:
     """Share of the journal's commits that fail."""
     deaths: list[tuple[Disturbance, int]] = field(default_factory=list)
     """Which deaths wait for a commit, and how many commits go well before."""
+
+    def __post_init__(self) -> None:
+        """Have the store tell of its own faults, too."""
+        self.store.acted = self.acted
+
+    async def commit(self, users: Sequence[str]) -> None:
+        """Commit the journal, as far as the disk lets it.
+
+        Args:
+            users: accounts that what is written concerns.
+
+        Raises:
+            JournalUnavailable: the disk is full.
+        """
+        await asyncio.sleep(self.commit_s)
+        if self.is_full:
+            self.acted(Disturbance.JOURNAL_FULL, users)
+            raise JournalUnavailable(
+                "the simulated journal's disk is full: free space on it; nothing was kept"
+            )
+
+    async def look_into_store(self, users: Sequence[str]) -> None:
+        """Take the time that a look into the store takes, for what concerns these accounts."""
+        await asyncio.sleep(self.store_s)
+        if self.store_s:
+            self.acted(Disturbance.STORE_SLOW, users)
 
     def next_commit(self) -> Disturbance | None:
         """Say what becomes of the next commit of records; ``None``: it goes well."""
@@ -110,21 +135,34 @@ class AuditHost:
         self._told = told
         self.has_news = True
         """Whether records came that the store was not offered yet."""
+        self.waiting: set[str] = set()
+        """Accounts of which records came that the store has not taken yet."""
+        self.dating: Sequence[str] = ()
+        """Accounts whose records are put on disk, and dated, at this moment."""
 
     async def append(
         self, batch: Sequence[SealedRecord], incarnation: int | None = None
     ) -> AppendReceipt:
         """Put records on disk."""
-        await self._commit()
+        is_slow = self._disk.commit_s > COMMIT_S
+        users = users_of(batch)
+        await self._disk.commit(users)
         fate = self._disk.next_commit()
         if fate is Disturbance.KILL_AUDIT_BEFORE_COMMIT:
             self._die(fate, batch)
         if fate is Disturbance.JOURNAL_FAILING:
-            self._disk.acted(fate, users_of(batch))
+            self._disk.acted(fate, users)
             batch = BreakingOff(batch)
-        receipt = self._ledger.append(batch, incarnation)
+        self.dating = users
+        try:
+            receipt = self._ledger.append(batch, incarnation)
+        finally:
+            self.dating = ()
         self.has_news = True
+        self.waiting.update(users)
         self._told.appended(batch, receipt)
+        if is_slow:  # an episode that this batch opens was held up, too
+            self._disk.acted(Disturbance.JOURNAL_SLOW, users)
         if fate is Disturbance.KILL_AUDIT_AFTER_COMMIT:
             self._die(fate, batch)
         return receipt
@@ -135,7 +173,11 @@ class AuditHost:
 
     async def open_streams(self, owners: Sequence[str]) -> tuple[OpenedStream, ...]:
         """Number new lives."""
-        await self._commit()
+        is_slow = self._disk.commit_s > COMMIT_S
+        users = [owner.partition(":")[2] for owner in owners if owner != SUPERVISOR]
+        await self._disk.commit(users)
+        if is_slow:
+            self._disk.acted(Disturbance.JOURNAL_SLOW, users)
         return self._ledger.open_streams(owners)
 
     async def newest_lives(self, owners: Sequence[str]) -> Mapping[str, int]:
@@ -144,7 +186,7 @@ class AuditHost:
 
     async def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
         """Return the answers that accounts have given."""
-        await asyncio.sleep(self._disk.store_s)
+        await self._disk.look_into_store(user_ids)
         return tuple(self._ledger.histories(user_ids))
 
     async def open_episodes(self) -> tuple[OpenEpisode, ...]:
@@ -153,7 +195,7 @@ class AuditHost:
 
     async def finished_episode(self, episode_id: str) -> FinishedEpisode | None:
         """Return an episode of an earlier life."""
-        await asyncio.sleep(self._disk.store_s)
+        await self._disk.look_into_store(())
         return self._ledger.finished_episode(episode_id)
 
     async def finished_names(self) -> tuple[str, ...]:
@@ -170,21 +212,14 @@ class AuditHost:
 
     async def deals_matter_since(self, user_id: str) -> int | None:
         """Say from which broker time on an account's deals matter."""
-        await asyncio.sleep(self._disk.store_s)
+        await self._disk.look_into_store((user_id,))
         claims = account_claims(LedgerTrail(self._ledger), user_id)
         return None if claims is None else claims.horizon.since_ms
 
     async def reconciled(self, user_id: str, deals: Sequence[Deal]) -> AccountReconciled:
         """Compare the records of an account with its broker's deals."""
-        await asyncio.sleep(self._disk.store_s)
+        await self._disk.look_into_store((user_id,))
         return reconciled(LedgerTrail(self._ledger), user_id, deals)
-
-    async def _commit(self) -> None:
-        await asyncio.sleep(self._disk.commit_s)
-        if self._disk.is_full:
-            raise JournalUnavailable(
-                "the simulated journal's disk is full: free space on it; nothing was kept"
-            )
 
 
 def users_of(batch: Iterable[SealedRecord]) -> list[str]:
@@ -230,6 +265,11 @@ class AuditLife:
         self._reading = OneByOne(process, self._host, rests=False)
         process.run(self._fill())
 
+    @property
+    def dating(self) -> Sequence[str]:
+        """Accounts whose records are dated at this moment."""
+        return self._host.dating
+
     def deliver(self, method: str, args: tuple[Any, ...], answer: Answer) -> None:
         """Queue a call in its thread."""
         (self._writing if method in _WRITING else self._reading).deliver(method, args, answer)
@@ -238,12 +278,26 @@ class AuditLife:
         due_s = 0.0
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(FILLING.linger_s + self._disk.store_s)
+            slow_s = self._disk.store_s
+            await asyncio.sleep(FILLING.linger_s + slow_s)
             if not self._host.has_news and loop.time() < due_s:
                 continue
             self._host.has_news = False
+            self._count_troubles(is_slow=slow_s > 0)
             pause = self.ledger.fill_step()
+            if self._disk.store.is_open:
+                self._host.waiting.clear()
             due_s = loop.time() + (NOTHING_DUE_S if pause is None else pause)
+
+    def _count_troubles(self, *, is_slow: bool) -> None:
+        """Count what the store does to the records that it is offered now."""
+        disk, users = self._disk, sorted(self._host.waiting)
+        if is_slow:
+            disk.acted(Disturbance.STORE_SLOW, users)
+        if disk.store.is_away:
+            disk.acted(Disturbance.STORE_AWAY, users)
+        elif disk.store.is_full:
+            disk.acted(Disturbance.STORE_FULL, users)
 
     def crash(self, *, tail_lost: bool) -> None:
         """Die: nothing more is filled or checkpointed; committed rows of the journal stay."""

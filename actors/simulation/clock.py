@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from actors.simulation.process import Process
 
@@ -50,9 +51,13 @@ class ProcessClock:
         self._origin_s = origin_s
         self.skew_us = 0
         """How far the wall clock is ahead; may be set at any time, as a time server does."""
+        self.at_reading: Callable[[], object] | None = None
+        """Told of every reading of the wall clock."""
 
     def wall_us(self) -> int:
         """Return µs since 1970, with the skew."""
+        if self.at_reading is not None:
+            self.at_reading()
         return self._time.wall_us() + self.skew_us
 
     def monotonic(self) -> float:

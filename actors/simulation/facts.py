@@ -137,6 +137,8 @@ class Run:
     alarms: list[AlarmSeen] = field(default_factory=list)
     accepted_us: dict[str, int] = field(default_factory=dict)
     """When each episode's mandate was on disk."""
+    episodes: list[EpisodeSeen] = field(default_factory=list)
+    waits: list[WaitSeen] = field(default_factory=list)
     died_us: dict[str, int] = field(default_factory=dict)
     """When each process that was killed, or taken for dead, was."""
     crash: str = ""
@@ -155,6 +157,38 @@ class AlarmSeen:
     process: str
     """Who told it."""
     text: str
+
+
+@dataclass(slots=True)
+class EpisodeSeen:
+    """One episode from its beginning to its recorded end."""
+
+    user_id: str
+    name: str
+    begun_us: int
+    """When its mandate was on disk, or its account began, which may go ahead."""
+    waited_us: int | None = None
+    """When it first waited for its market."""
+    ended_us: int | None = None
+    is_on_disk: bool = True
+    """Whether its mandate ever was: else nobody was told that it is accepted, and it ends with the
+    supervisor's life."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitSeen:
+    """One stretch in which an episode waited for its market."""
+
+    user_id: str
+    episode: str
+    first_us: int
+    """When the episode first waited."""
+    opened_us: int
+    """When nothing kept the account's markets closed any more, or later: when it began to wait."""
+    until_us: int | None
+    """When it was at work again, or had ended; ``None``: never."""
+    is_troubled: bool
+    """Whether anything but a closed market struck the account from the opening to that moment."""
 
 
 @dataclass(slots=True)

@@ -54,6 +54,15 @@ AUDIT_DEATHS: Final = (
 )
 """Deaths of the audit actor that wait for a commit of its journal."""
 
+DISK_WINDOWS: Final = (
+    Disturbance.JOURNAL_SLOW,
+    Disturbance.JOURNAL_FULL,
+    Disturbance.STORE_SLOW,
+    Disturbance.STORE_AWAY,
+    Disturbance.STORE_FULL,
+)
+"""Troubles of the disk that last: each counts once a window and account, when it acts."""
+
 ALL_KINDS: Final = (*(str(d) for d in Disturbance), *(f"terminal: {k.value}" for k in FaultKind))
 """Rows of the coverage table."""
 

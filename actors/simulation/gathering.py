@@ -8,6 +8,7 @@ from actors.links import ActorLost
 from actors.messages import EngineStatus
 from actors.simulation.clients import Clients
 from actors.simulation.clock import EPOCH_US
+from actors.simulation.episodes_seen import follow_episodes
 from actors.simulation.facts import AccountSeen, AlarmSeen, DealSeen, OpenSeen, Run
 from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.history import History
@@ -49,7 +50,7 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         accounts=accounts,
         calls=clients.calls,
         records=[record_of(sealed.body) for sealed in world.board.records.values()],
-        calm_us=round(FAULTS_END_S * 1e6),
+        calm_us=_calm_us(world),
         quiet_us=quiet_us,
         ended_us=round(world.time.seconds() * 1e6),
         clashes=world.board.clashes,
@@ -58,6 +59,7 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
     run.crash = broken
     _look_at_history(world.history, run)
     troubles = Troubles(world.history)
+    run.episodes, run.waits = follow_episodes(world.history, run.calm_us, run.accepted_us)
     run.first_orders = list(first_orders(run, world.history, troubles))
     for call in run.calls:
         call.is_untroubled = call.ended_us is not None and not troubles.touched(
@@ -65,6 +67,13 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         )
     _look_at_audit(world, run, stored)
     return run
+
+
+def _calm_us(world: World) -> int:
+    """Return when the last fault was over."""
+    storms_us = (round(storm.ends_s * 1e6) for storm in world.plan.storms)
+    calms_us = (event.at_us for event in world.history.of_kind("calm"))
+    return max((*storms_us, *calms_us), default=round(FAULTS_END_S * 1e6))
 
 
 def _look_at_history(history: History, run: Run) -> None:

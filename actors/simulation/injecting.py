@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from random import Random
 
+from actors.simulation.audit_actor import COMMIT_S
+from actors.simulation.clock import EPOCH_US
 from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.fault_plan import PlannedFault
 from actors.simulation.plan import FAULTS_END_S
@@ -36,6 +38,9 @@ class Injector:
         world = self._world
         if fault.terminal is not None:
             world.venues[fault.user_id].faults.arm(fault.terminal)
+            if fault.terminal.until_ms is not None:
+                until_us = fault.terminal.until_ms * 1_000 - EPOCH_US
+                world.history.note("market closed", fault.user_id, until_us=until_us)
             return
         if fault.aim is not None:
             world.kills.arm(fault.aim)
@@ -52,21 +57,24 @@ class Injector:
         elif kind is Disturbance.KILL_ENGINE:
             happened = world.kill_engine()
         elif kind is Disturbance.STORE_TAIL_LOST:
-            happened = world.kill_audit(tail_lost=True)
+            world.kill_audit(tail_lost=True)
+            happened = False  # it is counted if there was a tail
         elif kind is Disturbance.STORE_DAMAGED:
             world.disk.store.is_damaged = True
-            happened = world.kill_audit(tail_lost=False)
+            world.kill_audit(tail_lost=False)
+            happened = False  # it is counted where the store is opened
         elif kind is Disturbance.ZOMBIE:
             cut_off = self._random.random() < 0.5
             happened = world.lose_account(fault.user_id, fault.lasts_s, is_cut_off=cut_off)
         elif kind is Disturbance.CLOCK_SKEW:
             self._skew()
+            happened = False  # it is counted where the clock is read
         elif kind in AUDIT_DEATHS:
             world.disk.deaths.append((kind, fault.commits))
             happened = False  # it is counted where it strikes
         else:
             self._begin(kind, fault.lasts_s)
-            happened = kind is not Disturbance.JOURNAL_FAILING
+            happened = False  # it is counted where it acts
         if happened:
             world.met(kind, fault.user_id)
 
@@ -74,10 +82,11 @@ class Injector:
         living = [name for name, p in self._world.processes.items() if p.is_alive]
         if living:
             name = self._random.choice(living)
-            self._world.clocks[name].skew_us = self._random.randrange(-2_000_000, 2_000_000)
-            self._world.history.note("skew", process=name)
+            self._world.skew(name, self._random.randrange(-2_000_000, 2_000_000))
 
     def _begin(self, kind: Disturbance, lasts_s: float) -> None:
+        if not self._lasting.get(kind):
+            self._world.acting.begin(kind)
         self._lasting[kind] = self._lasting.get(kind, 0) + 1
         self._set(kind, True)
         self._world.network.after(lasts_s, lambda: self._end(kind))
@@ -90,7 +99,7 @@ class Injector:
     def _set(self, kind: Disturbance, is_on: bool) -> None:
         disk = self._world.disk
         if kind is Disturbance.JOURNAL_SLOW:
-            disk.commit_s = _SLOW_COMMIT_S if is_on else 0.0005
+            disk.commit_s = _SLOW_COMMIT_S if is_on else COMMIT_S
         elif kind is Disturbance.JOURNAL_FULL:
             disk.is_full = is_on
         elif kind is Disturbance.JOURNAL_FAILING:

@@ -5,8 +5,9 @@ It stands for the database file, so it outlives the audit actor that writes to i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from actors.simulation.fault_kinds import Disturbance
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.queries import RecordQuery
@@ -14,6 +15,14 @@ from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row, record_of_row
 from audit.store import InsertReport, StoreOpened, StreamExtent
 
 _RECORDED_AT = COLUMNS.index("recorded_at")
+_USER_ID = COLUMNS.index("user_id")
+
+Acted = Callable[[Disturbance, Iterable[str]], None]
+"""Told that a fault of the disk has acted, and on which accounts; on none in particular: empty."""
+
+
+def _nobody(_kind: Disturbance, _users: Iterable[str]) -> None:
+    """Hear of faults and do nothing."""
 
 
 class MemoryStore:
@@ -33,6 +42,8 @@ class MemoryStore:
         """Whether its file cannot be read: the next opening sets it aside and begins anew."""
         self.rows_set_aside: list[Row] = []
         """What was in files that were set aside."""
+        self.acted: Acted = _nobody
+        """Told whose rows a crash or a damaged file has taken."""
 
     @property
     def is_open(self) -> bool:
@@ -56,9 +67,10 @@ class MemoryStore:
         """Lose the process that had it open, and perhaps what came since the last checkpoint."""
         self._is_open = False
         if tail_lost:
-            for event_id in list(self._rows)[self._safe :]:
-                row = self._rows.pop(event_id)
+            lost = [self._rows.pop(event_id) for event_id in list(self._rows)[self._safe :]]
+            for row in lost:
                 del self._places[row[STREAM], row[SEQ]]
+            self.acted(Disturbance.STORE_TAIL_LOST, _users_of(lost))
 
     def open(self) -> StoreOpened:
         """Open it; see :meth:`audit.store.AuditStore.open`."""
@@ -70,6 +82,7 @@ class MemoryStore:
         if not self.is_damaged:
             return StoreOpened()
         self.is_damaged = False
+        self.acted(Disturbance.STORE_DAMAGED, _users_of(self._rows.values()))
         self.rows_set_aside.extend(self._rows.values())
         self._rows.clear()
         self._places.clear()
@@ -193,3 +206,7 @@ class MemoryStore:
             raise StoreUnavailable("the simulated store is away: wait until it is back")
         if not self._is_open:
             raise StoreUnavailable("the simulated store is closed")
+
+
+def _users_of(rows: Iterable[Row]) -> list[str]:
+    return sorted({row[_USER_ID] for row in rows} - {""})

@@ -13,6 +13,9 @@ LEASE_S = 3.0
 SILENCE_S = 5.0
 SHORT_HANG_S = (0.2, 4.0)
 """Hangs that end by themselves, within the silence that is borne."""
+POSITION_BUDGET_S = 15.0
+SEND_DEADLINE_S = 4.0
+DEAL_LAG_S = 1.0
 LONG_HANG_S = 7.0
 """A hang that the watchdog has to end takes at least this long."""
 
@@ -27,10 +30,10 @@ def simulated_config(folder: Path, *, observes: bool, most_held: int = MOST_HELD
         data_dir=folder,
         mode="observe" if observes else "enforce",
         settle_window_s=SETTLE_WINDOW_S,
-        deal_lag_s=1.0,
-        position_budget_s=15.0,
+        deal_lag_s=DEAL_LAG_S,
+        position_budget_s=POSITION_BUDGET_S,
         read_deadline_s=3.0,
-        send_deadline_s=4.0,
+        send_deadline_s=SEND_DEADLINE_S,
         session_probe_s=2.0,
         session_wait_s=60.0,
         lease_s=LEASE_S,

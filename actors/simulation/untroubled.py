@@ -25,6 +25,7 @@ _OF_THE_DISK = frozenset(
 )
 _OF_A_MESSAGE = frozenset({Disturbance.MESSAGE_REORDERED.value, Disturbance.MESSAGE_DOUBLED.value})
 _LIVES = ("born", "killed", "lost", "watchdog")
+_OF_A_CLOCK = "skew"
 
 
 class Troubles:
@@ -61,4 +62,4 @@ def _lingers_s(event: Event) -> float | None:
         if what in _OF_THE_DISK:
             return None
         return OF_A_MESSAGE_LINGERS_S if what in _OF_A_MESSAGE else LINGERS_S
-    return LINGERS_S if event.kind in _LIVES else None
+    return LINGERS_S if event.kind in (*_LIVES, _OF_A_CLOCK) else None

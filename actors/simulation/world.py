@@ -9,12 +9,13 @@ from random import Random
 
 from actors.messages import EpisodeState
 from actors.simulation.account_actor import AccountActorLife, NetworkSide
+from actors.simulation.acting import Acting
 from actors.simulation.aimed_kills import AUDIT, SUPERVISOR, AimedKill, AimedKills, Mark
 from actors.simulation.alarms import AlarmEar
 from actors.simulation.audit_actor import AuditLife, Disk
 from actors.simulation.board import Coverage, EpisodeBoard
 from actors.simulation.clock import ProcessClock, TrueTime
-from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance, terminal_kind
+from actors.simulation.fault_kinds import AUDIT_DEATHS, DISK_WINDOWS, Disturbance, terminal_kind
 from actors.simulation.history import History
 from actors.simulation.inboxes import SideBySide
 from actors.simulation.memory_store import MemoryStore
@@ -65,6 +66,7 @@ class World:
         self.history = History(self.time)
         self.board = EpisodeBoard(self.history)
         self.coverage = Coverage()
+        self.acting = Acting(self.met, self.board.states)
         self.config = simulated_config(folder, observes=plan.observes, most_held=plan.most_held)
         self._ear = AlarmEar(self._alarmed, folder)
         self.disk = Disk(
@@ -315,8 +317,26 @@ class World:
     def _disk_acted(self, kind: Disturbance, users: Iterable[str]) -> None:
         if kind in AUDIT_DEATHS:
             self.kill_audit(tail_lost=False)
+        if kind in DISK_WINDOWS:
+            self.acting.acted(kind, users)
+            return
         for user_id in users:
             self.met(kind, user_id)
+
+    def skew(self, process: str, skew_us: int) -> None:
+        """Set a process's wall clock off by so much; it is counted where it is read."""
+        clock = self.clocks[process]
+        clock.skew_us = skew_us
+        clock.at_reading = lambda: self._skew_read(process)
+        self.acting.begin(Disturbance.CLOCK_SKEW, process)
+        self.history.note("skew", process=process)
+
+    def _skew_read(self, process: str) -> None:
+        name = process.rpartition("/")[0]
+        users: Iterable[str] = (name,) if name in self.venues else self.venues
+        if name == AUDIT:
+            users = () if self._audit is None else self._audit.dating
+        self.acting.acted(Disturbance.CLOCK_SKEW, users, process, needs_open=True)
 
     def _message_fault(self, kind: Disturbance, user_id: str) -> None:
         self.met(kind, user_id)

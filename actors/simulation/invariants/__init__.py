@@ -20,6 +20,7 @@ from actors.simulation.invariants.idempotent import (
     one_full_success,
     results_on_disk,
 )
+from actors.simulation.invariants.in_time import ends_in_time, resumes_in_time
 from actors.simulation.invariants.nothing_lost import (
     accepted_is_finished,
     every_order_explained,
@@ -55,6 +56,8 @@ CHECKS: tuple[Check, ...] = (
     never_waits_for_bookkeeping,
     isolated,
     bounded,
+    ends_in_time,
+    resumes_in_time,
     unsure_is_alarmed,
     early_is_alarmed,
     reversal_is_alarmed,

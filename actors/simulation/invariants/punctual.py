@@ -10,7 +10,6 @@ from actors.simulation.invariants.violation import Violation
 FIRST_ORDER_WITHIN_S = 2.0
 """An untroubled account's first order, however its journal fares: 0.25 s of waiting for the
 journal, the reads before it, and pending orders to cancel."""
-FLAT_WITHIN_S = 12.0
 
 
 def never_waits_for_bookkeeping(run: Run) -> Iterator[Violation]:

@@ -200,3 +200,8 @@ def good_run(**changes: Any) -> Run:
         "ended_us": 12_000,
     }
     return Run(**{**values, **changes})
+
+
+def given_up_at_once() -> Run:
+    nothing = call(state="residual", results=(), is_untroubled=True)
+    return good_run(calls=[nothing], accounts=[account(deals=[deal(1, 0, 0)], closes=[])])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from actors.simulation.audit_actor import AuditEar, AuditLife, Disk
+import pytest
+
+from actors.simulation.audit_actor import FILLING, AuditEar, AuditLife, Disk
 from actors.simulation.clock import ProcessClock, TrueTime
-from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.fault_kinds import AUDIT_DEATHS, Disturbance
 from actors.simulation.loop import run_in_virtual_time
 from actors.simulation.memory_store import MemoryStore
 from actors.simulation.process import Process
@@ -37,7 +39,7 @@ class Bench:
 
     def _act(self, kind: Disturbance, users: Iterable[str]) -> None:
         self.acted.append((kind, list(users)))
-        if kind is not Disturbance.JOURNAL_FAILING:
+        if kind in AUDIT_DEATHS:
             self.life.crash(tail_lost=False)
 
     async def append(self, batch: tuple[SealedRecord, ...]) -> None:
@@ -110,3 +112,95 @@ def test_a_commit_that_fails_keeps_nothing_and_the_next_one_goes_well(tmp_path: 
     assert well[0]
     assert (left, count) == (0, 1)
     assert bench.acted == [(Disturbance.JOURNAL_FAILING, [USER])]
+
+
+def appended(folder: Path, trouble: Callable[[Disk], None], wait_s: float = 0.0) -> Bench:
+    """Append one batch on a disk that is in trouble, and wait."""
+
+    async def main() -> Bench:
+        bench = Bench(folder)
+        bench.life.ledger.open_streams(["supervisor"])
+        trouble(bench.disk)
+        assert bench.acted == []
+        await bench.append(batch())
+        await asyncio.sleep(wait_s)
+        bench.life.crash(tail_lost=False)
+        return bench
+
+    return run_in_virtual_time(main())
+
+
+def set_slow(disk: Disk) -> None:
+    disk.commit_s = 0.05
+
+
+def set_full(disk: Disk) -> None:
+    disk.is_full = True
+
+
+def set_store_away(disk: Disk) -> None:
+    disk.store.is_away = True
+
+
+def set_store_full(disk: Disk) -> None:
+    disk.store.is_full = True
+
+
+def set_store_slow(disk: Disk) -> None:
+    disk.store_s = 0.5
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [(set_slow, Disturbance.JOURNAL_SLOW), (set_full, Disturbance.JOURNAL_FULL)],
+)
+def test_a_journal_in_trouble_acts_where_it_is_written(
+    tmp_path: Path, trouble: Callable[[Disk], None], kind: Disturbance
+) -> None:
+    assert appended(tmp_path, trouble).acted == [(kind, [USER])]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (set_store_away, Disturbance.STORE_AWAY),
+        (set_store_full, Disturbance.STORE_FULL),
+        (set_store_slow, Disturbance.STORE_SLOW),
+    ],
+)
+def test_a_store_in_trouble_acts_where_it_is_filled(
+    tmp_path: Path, trouble: Callable[[Disk], None], kind: Disturbance
+) -> None:
+    bench = appended(tmp_path, trouble, wait_s=2 * FILLING.linger_s + 1.0)
+    assert {acted for acted, users in bench.acted if users} == {kind}
+    assert (kind, [USER]) in bench.acted
+
+
+def test_a_store_in_trouble_does_nothing_to_whom_it_has_served(tmp_path: Path) -> None:
+    async def main() -> Bench:
+        bench = Bench(tmp_path)
+        bench.life.ledger.open_streams(["supervisor"])
+        await bench.append(batch())
+        await asyncio.sleep(2 * FILLING.linger_s)
+        bench.disk.store.is_full = True
+        await asyncio.sleep(20.0)
+        bench.life.crash(tail_lost=False)
+        return bench
+
+    bench = run_in_virtual_time(main())
+    assert [users for _, users in bench.acted if users] == []
+
+
+def test_a_new_life_waits_for_a_slow_journal(tmp_path: Path) -> None:
+    async def main() -> Bench:
+        bench = Bench(tmp_path)
+        bench.disk.commit_s = 0.05
+        owners = ("supervisor", "account:ann")
+        bench.life.deliver("open_streams", (owners,), lambda good, _: bench.told.append((good, 0)))
+        await asyncio.sleep(0.1)
+        bench.life.crash(tail_lost=False)
+        return bench
+
+    bench = run_in_virtual_time(main())
+    assert bench.told == [(True, 0)]
+    assert bench.acted == [(Disturbance.JOURNAL_SLOW, ["ann"])]

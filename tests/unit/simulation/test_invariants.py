@@ -9,6 +9,7 @@ import pytest
 from actors.simulation.facts import AlarmSeen, FirstOrder, Run
 from actors.simulation.invariants import CHECKS, violations_of
 from engine.outcomes import Outcome
+from tests.unit.simulation.late_runs import ended_too_late, resumed_too_late
 from tests.unit.simulation.samples import (
     KEY,
     TICKET,
@@ -20,6 +21,7 @@ from tests.unit.simulation.samples import (
     closed,
     deal,
     finished,
+    given_up_at_once,
     good_run,
     locked,
     opened,
@@ -130,11 +132,6 @@ def accepted_without_end() -> Run:
 
 def flat_but_open() -> Run:
     return good_run(accounts=[account(open_positions=[opened()], locked_by=None)])
-
-
-def given_up_at_once() -> Run:
-    nothing = call(state="residual", results=(), is_untroubled=True)
-    return good_run(calls=[nothing], accounts=[account(deals=[deal(1, 0, 0)], closes=[])])
 
 
 def refused_at_once() -> Run:
@@ -303,6 +300,8 @@ BAD: list[tuple[str, Callable[[], Run]]] = [
     ("isolated", waited_for_others),
     ("bounded", never_quiet),
     ("bounded", never_answered),
+    ("ends in time", ended_too_late),
+    ("resumes in time", resumed_too_late),
     ("locked is flat", position_on_a_locked_account),
     ("lock is remembered", lock_forgotten),
     ("pending first", pending_after_the_first_close),
@@ -394,43 +393,3 @@ def test_a_stop_between_read_and_order_excuses_a_turned_net_position() -> None:
     beyond = close(open_before=0.0, ours_between=0.0)
     run = good_run(accounts=[account(is_hedging=False, closes=[beyond])])
     assert "no double close" not in {v.promise for v in violations_of(run)}
-
-
-def fails(outcome: Outcome, text: str, **of_account: object) -> Run:
-    failed = result(success=False, outcome=outcome, error_message=text)
-    return good_run(
-        calls=[call(results=(failed,), state="residual", is_untroubled=True)],
-        accounts=[account(**of_account)],
-    )
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        fails(Outcome.NOT_SENT, "allow_live is false", may_be_sent_to=False),
-        fails(Outcome.REJECTED, "10045 FIFO rule", is_fifo=True),
-        fails(Outcome.NOT_FOUND, "no such position", deals=[]),
-        fails(Outcome.PARTIAL, "it grew", deals=[deal(1, 0, 0), deal(2, 0, 1_000)]),
-    ],
-)
-def test_a_standing_reason_excuses_a_failure(run: Run) -> None:
-    broken = {violation.promise for violation in violations_of(run)}
-    assert "closes what it can" not in broken
-    run.accounts = [account()]
-    broken = {violation.promise for violation in violations_of(run)}
-    assert "closes what it can" in broken
-
-
-def test_a_fault_excuses_a_failure() -> None:
-    run = given_up_at_once()
-    run.calls[0].is_untroubled = False
-    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
-
-
-def test_a_failure_of_an_earlier_call_with_the_same_key_is_its_answer() -> None:
-    failed = result(success=False, outcome=Outcome.REJECTED, error_message="refused")
-    first = call(kind="close", state="", results=(failed,))
-    second = call(1, kind="close", state="", results=(failed,), begun_us=3_000, ended_us=4_000)
-    second.is_untroubled = True
-    run = good_run(calls=[first, second])
-    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}

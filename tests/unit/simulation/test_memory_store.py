@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from actors.simulation.fault_kinds import Disturbance
 from actors.simulation.memory_store import MemoryStore
 from audit.chain import ChainWriter
 from audit.errors import StoreUnavailable
@@ -101,3 +102,29 @@ def test_what_was_set_aside_and_what_came_since_is_one_whole(store: MemoryStore)
     whole = store.with_rows_set_aside()
     assert [(e.head.seq, e.count) for e in whole.extents()] == [(3, 3)]
     assert store.rows == made[1:]
+
+
+def test_a_lost_tail_tells_whose_rows_it_took(store: MemoryStore) -> None:
+    told: list[tuple[str, list[str]]] = []
+    store.acted = lambda kind, users: told.append((kind, list(users)))
+    made = rows(2)
+    store.insert_batch(made[:1])
+    store.checkpoint()
+    store.crash(tail_lost=True)
+    assert told == [(Disturbance.STORE_TAIL_LOST, [])]
+    store.open()
+    store.insert_batch(made)
+    store.crash(tail_lost=True)
+    assert told[1:] == [(Disturbance.STORE_TAIL_LOST, ["ann"])]
+    assert store.rows == made[:1]
+
+
+def test_a_damaged_file_tells_of_it_when_it_is_opened(store: MemoryStore) -> None:
+    told: list[tuple[str, list[str]]] = []
+    store.acted = lambda kind, users: told.append((kind, list(users)))
+    store.insert_batch(rows(1))
+    store.close()
+    store.is_damaged = True
+    assert told == []
+    store.open()
+    assert told == [(Disturbance.STORE_DAMAGED, ["ann"])]

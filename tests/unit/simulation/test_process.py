@@ -103,7 +103,10 @@ def test_the_clock_is_skewed_and_drifts_and_does_not_sleep_for_the_dead() -> Non
             TrueTime(asyncio.get_running_loop()), process, drift=1e-4, origin_s=50.0
         )
         clock.skew_us = 7
+        readings: list[str] = []
+        clock.at_reading = lambda: readings.append("read")
         before = clock.wall_us()
+        assert readings == ["read"]
         await asyncio.sleep(100)
         assert clock.wall_us() - before == 100_000_000
         assert clock.monotonic() == pytest.approx(150.01)

@@ -1,0 +1,50 @@
+"""What excuses a call that failed, and what does not."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.simulation.facts import Run
+from actors.simulation.invariants import violations_of
+from engine.outcomes import Outcome
+from tests.unit.simulation.samples import account, call, deal, given_up_at_once, good_run, result
+
+
+def fails(outcome: Outcome, text: str, **of_account: object) -> Run:
+    failed = result(success=False, outcome=outcome, error_message=text)
+    return good_run(
+        calls=[call(results=(failed,), state="residual", is_untroubled=True)],
+        accounts=[account(**of_account)],
+    )
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        fails(Outcome.NOT_SENT, "allow_live is false", may_be_sent_to=False),
+        fails(Outcome.REJECTED, "10045 FIFO rule", is_fifo=True),
+        fails(Outcome.NOT_FOUND, "no such position", deals=[]),
+        fails(Outcome.PARTIAL, "it grew", deals=[deal(1, 0, 0), deal(2, 0, 1_000)]),
+    ],
+)
+def test_a_standing_reason_excuses_a_failure(run: Run) -> None:
+    broken = {violation.promise for violation in violations_of(run)}
+    assert "closes what it can" not in broken
+    run.accounts = [account()]
+    broken = {violation.promise for violation in violations_of(run)}
+    assert "closes what it can" in broken
+
+
+def test_a_fault_excuses_a_failure() -> None:
+    run = given_up_at_once()
+    run.calls[0].is_untroubled = False
+    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
+
+
+def test_a_failure_of_an_earlier_call_with_the_same_key_is_its_answer() -> None:
+    failed = result(success=False, outcome=Outcome.REJECTED, error_message="refused")
+    first = call(kind="close", state="", results=(failed,))
+    second = call(1, kind="close", state="", results=(failed,), begun_us=3_000, ended_us=4_000)
+    second.is_untroubled = True
+    run = good_run(calls=[first, second])
+    assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
