@@ -13,6 +13,7 @@ from audit.chain import ChainWriter, SealedRecord
 from audit.closes import close_record
 from audit.events import reversal
 from audit.records import AuditRecord
+from audit.shared_answers import shared_answer_record
 from engine.brokers.port import Position
 from engine.clock import Clock
 from engine.errors import RiskEngineError
@@ -102,6 +103,11 @@ class RecordKeeper:
             self._summarise(close_record(result, evidence, user_id=self._user_id))
         else:
             self.keep(close_record(result, evidence, user_id=self._user_id))
+
+    def close_answered(self, position: str, request: CloseRequest, answer: CloseResult) -> None:
+        """Record that a new key was given another key's full success."""
+        now = self._clock.wall_us()
+        self.keep(shared_answer_record(position, request, answer, occurred_at=now))
 
     def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
         """Record that a net position was turned around."""

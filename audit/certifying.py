@@ -18,7 +18,13 @@ from engine.mandates import Mandate
 from engine.models import CloseResult, GuardTrigger
 
 _ACCEPTED = (EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
-_KNOWN = (*_ACCEPTED, EventType.POSITION_CLOSED, EventType.ACCOUNT_SEEN, EventType.EPISODE_FINISHED)
+_KNOWN = (
+    *_ACCEPTED,
+    EventType.POSITION_CLOSED,
+    EventType.CLOSE_ANSWERED,
+    EventType.ACCOUNT_SEEN,
+    EventType.EPISODE_FINISHED,
+)
 
 
 def certificate_of(trail: Trail, trigger_id: str, *, made_at: int) -> Certificate:
@@ -49,7 +55,8 @@ def episode_entries(source: RecordSource, trigger_id: str) -> list[Entry]:
     """
     name = storable(trigger_id)
     entries = [entry_of(row) for row in source.query(RecordQuery(trigger_id=name, limit=_ALL))]
-    missing = _named_closes(entries) - {entry.record.close_id for entry in entries}
+    closes = _of(entries, EventType.POSITION_CLOSED)
+    missing = _named_closes(entries) - {entry.record.close_id for entry in closes}
     if missing:
         query = RecordQuery(
             user_id=entries[0].record.user_id,

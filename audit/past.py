@@ -19,13 +19,13 @@ from audit.journal_file import prepare
 from audit.queries import RecordQuery
 from audit.receipts import AccountLock
 from audit.records import AuditRecord, EventType, has_type, storable, type_marks
-from audit.replay import bodies_as_written, replay
+from audit.replay import ANSWER_EVENTS, bodies_as_written, replay
 from audit.rows import COLUMNS, Row, record_of_row, sealed_of
 from audit.trail import Trail, pages
 from engine import arguments
 from engine.idempotency import IdempotencyMap
 from engine.mandates import Mandate
-from engine.models import CloseEvidence, CloseResult
+from engine.models import CloseEvidence, CloseResult, SharedAnswer
 
 _RECORDED_AT = COLUMNS.index("recorded_at")
 _INCARNATION = COLUMNS.index("incarnation")
@@ -41,10 +41,18 @@ class Answer:
     position: str
     """The position's stable identity, or its alias if the broker never knew it."""
     key: str
+    fingerprint: str
+    """What the key stands for: another request under it is a conflict."""
     result: CloseResult
     evidence: CloseEvidence
+    """What the result rests on; its own key is another one where the answer is shared."""
     answers_every_key: bool
     """Whether it answers other keys of the position, too: it was closed in full."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the full success of another key's close."""
+        return self.evidence.key != self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +152,22 @@ def _as_taken(row: Row) -> tuple[int, int, int]:
 
 
 def _answers(rows: Iterable[Row]) -> Iterable[Answer]:
-    closed = type_marks(EventType.POSITION_CLOSED)
-    closes = [record for record in map(sealed_of, rows) if has_type(record.body, closed)]
+    marks = type_marks(*ANSWER_EVENTS)
+    chosen = [record for record in map(sealed_of, rows) if has_type(record.body, marks)]
     memory = IdempotencyMap()
-    found: dict[tuple[str, str], CloseEvidence] = {}
-    for result, evidence in replay(bodies_as_written(closes)):
-        memory.restore(evidence.position, evidence.key, evidence.fingerprint, result)
-        found.setdefault((evidence.position, evidence.key), evidence)
+    found: dict[str, CloseEvidence] = {}
+    for one in replay(bodies_as_written(chosen)):
+        memory.take_up([one])
+        if not isinstance(one, SharedAnswer):
+            result, evidence = one
+            found.setdefault(result.close_id, evidence)
     for position, key in memory:
-        answer = memory.answer(position, key)
+        answer, fingerprint = memory.answer(position, key), memory.fingerprint_of(position, key)
         assert answer is not None  # the map was just asked which answers it has
-        every = memory.full_success(position) is answer
-        yield Answer(position, key, answer, found[position, key], every)
+        assert fingerprint is not None
+        evidence = found[answer.close_id]
+        every = memory.full_success(position) is answer and evidence.key == key
+        yield Answer(position, key, fingerprint, answer, evidence, every)
 
 
 def _episodes(records: Sequence[AuditRecord], opened: set[str]) -> tuple[PastEpisode, ...]:

@@ -17,7 +17,7 @@ from audit.journal import Journal
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.receipts import AccountHistory, FinishedEpisode
 from audit.records import EventType, has_type, parts_of_body, storable, type_marks
-from audit.replay import bodies_as_written
+from audit.replay import ANSWER_EVENTS, bodies_as_written
 from audit.rows import COLUMNS, EVENT_ID, Row, sealed_of
 from audit.store import AuditStore
 from audit.streams import account_owner, parse_stream
@@ -25,6 +25,7 @@ from audit.streams import account_owner, parse_stream
 _ASKED_AT_ONCE = 200
 _MOST = LARGEST_LIMIT
 _USER = COLUMNS.index("user_id")
+_ANSWERS = type_marks(*ANSWER_EVENTS)
 _CLOSED = type_marks(EventType.POSITION_CLOSED)
 _ACCEPTED = type_marks(EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
 _FINISHED = type_marks(EventType.EPISODE_FINISHED)
@@ -64,7 +65,7 @@ class Recall:
         self._patience_s = patience_s
 
     def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
-        """Return the closes of each account, in the order of ``user_ids``.
+        """Return the answers of each account, in the order of ``user_ids``.
 
         Raises:
             ValueError: one of them is no user id.
@@ -73,13 +74,13 @@ class Recall:
         found: dict[str, dict[str, SealedRecord]] = {}
         partial: list[str] = []
         for user_id in dict.fromkeys(user_ids):
-            found[user_id], is_complete = self._in_journal(user_id)
+            found[user_id], is_complete = self._in_journal(user_id, _ANSWERS)
             if not is_complete:
                 partial.append(user_id)
         unread = set(partial)
         for first in range(0, len(partial), _ASKED_AT_ONCE):
             asked = partial[first : first + _ASKED_AT_ONCE]
-            unread -= self._add_stored(asked, found)
+            unread -= self._add_stored(asked, found, ANSWER_EVENTS)
         gaps = {parse_stream(gap.stream)[0] for gap in self._filler.gaps} if partial else set()
         lacking = unread | {user_id for user_id in partial if account_owner(user_id) in gaps}
         return tuple(
@@ -105,7 +106,7 @@ class Recall:
         finished = known.finished if known else None
         closes: dict[str, SealedRecord] = {}
         if known is not None:
-            own, is_complete = self._in_journal(known.user_id)
+            own, is_complete = self._in_journal(known.user_id, _CLOSED)
             closes.update(own)
             if accepted and finished and is_complete:
                 return _episode(trigger_id, accepted, finished, closes.values())
@@ -122,7 +123,7 @@ class Recall:
             if not _names_of_answers(finished) <= _close_ids(closes.values()):
                 # Answers of other episodes that this one shares: they closed what it covers.
                 found = {user_id: closes}
-                self._add_stored([user_id], found)
+                self._add_stored([user_id], found, (EventType.POSITION_CLOSED,))
             return _episode(trigger_id, accepted, finished, closes.values())
         if stored is None:
             raise StoreUnavailable(
@@ -132,19 +133,22 @@ class Recall:
             )
         return None
 
-    def _in_journal(self, user_id: str) -> tuple[dict[str, SealedRecord], bool]:
+    def _in_journal(
+        self, user_id: str, marks: tuple[bytes, ...]
+    ) -> tuple[dict[str, SealedRecord], bool]:
         own = self._backlog.of_owner(account_owner(user_id))
-        closes = {one.event_id: one for one in own.records if has_type(one.body, _CLOSED)}
-        return closes, own.is_complete
+        chosen = {one.event_id: one for one in own.records if has_type(one.body, marks)}
+        return chosen, own.is_complete
 
     def _add_stored(
-        self, asked: Sequence[str], found: Mapping[str, dict[str, SealedRecord]]
+        self,
+        asked: Sequence[str],
+        found: Mapping[str, dict[str, SealedRecord]],
+        kinds: tuple[EventType, ...],
     ) -> set[str]:
         """Add what the store holds of these accounts; return those of which that was all."""
         names = {storable(user_id): user_id for user_id in asked}
-        query = RecordQuery(
-            user_ids=tuple(names), event_types=(EventType.POSITION_CLOSED,), limit=_MOST
-        )
+        query = RecordQuery(user_ids=tuple(names), event_types=kinds, limit=_MOST)
         stored = self._ask(query)
         if stored is None:
             return set()
@@ -152,11 +156,12 @@ class Recall:
             if len(asked) == 1:
                 return set()
             half = len(asked) // 2
-            return self._add_stored(asked[:half], found) | self._add_stored(asked[half:], found)
+            first = self._add_stored(asked[:half], found, kinds)
+            return first | self._add_stored(asked[half:], found, kinds)
         for row in stored:
-            closes = found[names[row[_USER]]]
-            if row[EVENT_ID] not in closes:
-                closes[row[EVENT_ID]] = sealed_of(row)
+            known = found[names[row[_USER]]]
+            if row[EVENT_ID] not in known:
+                known[row[EVENT_ID]] = sealed_of(row)
         return set(asked)
 
     def _ask(self, query: RecordQuery) -> list[Row] | None:

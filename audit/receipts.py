@@ -94,11 +94,11 @@ class AccountLock:
 
 @dataclass(frozen=True, slots=True)
 class AccountHistory:
-    """The closes of one account: see :func:`audit.replay.remembered`."""
+    """The answers of one account's closes: see :func:`audit.replay.remembered`."""
 
     user_id: str
     closes: tuple[bytes, ...]
-    """Canonical bodies of its ``position_closed`` records, oldest first."""
+    """Canonical bodies of its ``position_closed`` and ``close_answered`` records, oldest first."""
     is_complete: bool
     """Whether these are all. If not, the journal no longer holds some and the store could not
     be read, or has lost them."""

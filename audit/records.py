@@ -26,6 +26,8 @@ class EventType(StrEnum):
 
     POSITION_CLOSED = "position_closed"
     """The final result of one close, success or failure: ``status`` and ``outcome`` tell."""
+    CLOSE_ANSWERED = "close_answered"
+    """A new key was given the full success that another key's close of the position had."""
     TRIGGER_ACCEPTED = "trigger_accepted"
     """An episode was opened; the whole trigger is in ``meta_data``."""
     CLOSE_ACCEPTED = "close_accepted"

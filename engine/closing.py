@@ -21,7 +21,7 @@ from engine.errors import BrokerError, MarketClosed
 from engine.finding import Finder, Found
 from engine.idempotency import IdempotencyMap
 from engine.lease import LeaseLost, NoLease, Permit
-from engine.models import CloseEvidence, CloseRequest, CloseResult, PositionRef
+from engine.models import CloseRequest, CloseResult, EarlierAnswer, PositionRef
 from engine.ordering import ClosingQueue, oldest_first
 from engine.outcomes import Outcome
 from engine.pace import Pace
@@ -134,13 +134,12 @@ class AccountCloser:
         """
         return self._had_predecessor and accepted_us <= self._began_us + 60_000_000
 
-    def remember(self, pairs: Iterable[tuple[CloseResult, CloseEvidence]]) -> None:
+    def remember(self, answers: Iterable[EarlierAnswer]) -> None:
         """Take up final answers of earlier lives, in the order of their records.
 
         May be called again with more, or with the same; what is known stays as it is.
         """
-        for result, evidence in pairs:
-            self.memory.restore(evidence.position, evidence.key, evidence.fingerprint, result)
+        self.memory.take_up(answers)
 
     async def close(self, request: CloseRequest) -> CloseResult:
         """Close one position, or return the answer that its key already has.
@@ -291,7 +290,7 @@ class AccountCloser:
         if full is None or close.has_heir:
             return None
         if position is None or close.is_stale(position, self._clock.monotonic()):
-            return self.memory.answered_by_another(close.request, full)
+            return self._collector.share(close.request, full)
         told = "position %s of %s is open (%s lots) although it was closed in full"
         _log.error(told, close.position, self.user_id, position.volume)
         self.memory.reopened(close.position)

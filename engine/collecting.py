@@ -38,6 +38,16 @@ class CloseLedger(Protocol):
         """Take one final result; called once per position and key."""
         ...
 
+    def close_answered(self, position: str, request: CloseRequest, answer: CloseResult) -> None:
+        """Take note that a new key was given another key's full success; once for each key.
+
+        Args:
+            position: the position as the account knows it.
+            request: what came under the new key.
+            answer: the full success, which was taken before.
+        """
+        ...
+
     def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
         """Take note that a net position was turned around, by our own order or a stop.
 
@@ -54,6 +64,9 @@ class NoLedger:
 
     def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
         """Drop the result; the caller has it."""
+
+    def close_answered(self, position: str, request: CloseRequest, answer: CloseResult) -> None:
+        """Drop the note; the caller has the answer."""
 
     def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
         """Drop the finding; it is logged."""
@@ -110,6 +123,11 @@ class Collector:
         is_old = now - self._deferred_since >= LONGEST_DEFERRED_S
         if is_old or len(self._deferred) >= MOST_DEFERRED:
             await self.collect_deferred()
+
+    def share(self, request: CloseRequest, full: CloseResult) -> CloseResult:
+        """Answer a new key with another key's full success, on record like every answer."""
+        self._ledger.close_answered(self._memory.position_of(request), request, full)
+        return self._memory.answered_by_another(request, full)
 
     async def collect_deferred(self) -> None:
         """Make the results that were put off; call it when no order is waiting to go out."""

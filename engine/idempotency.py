@@ -13,13 +13,16 @@ to the broker's stable identifier when the position is first seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from engine import arguments
 from engine.errors import IdempotencyConflict
-from engine.models import CloseRequest, CloseResult, PositionRef
+from engine.models import CloseRequest, CloseResult, EarlierAnswer, PositionRef, SharedAnswer
 from engine.outcomes import Outcome
+
+_log = logging.getLogger(__name__)
 
 
 class IdempotencyMap:
@@ -31,6 +34,7 @@ class IdempotencyMap:
         self._refs: dict[tuple[str, str], tuple[str, int]] = {}
         self._results: dict[tuple[str, str], CloseResult] = {}
         self._full: dict[str, CloseResult] = {}
+        self._full_by_name: dict[str, CloseResult] = {}
         self._pending: dict[tuple[str, str], asyncio.Future[CloseResult]] = {}
         self._aliases: dict[str, str] = {}
 
@@ -102,6 +106,10 @@ class IdempotencyMap:
         """Return the final answer that a position's key has, if it has one."""
         return self._results.get((position, key))
 
+    def fingerprint_of(self, position: str, key: str) -> str | None:
+        """Return the fingerprint that a position's key was used with, if it was."""
+        return self._fingerprints.get((position, key))
+
     def full_success(self, position: str) -> CloseResult | None:
         """Return the full success that answers every key of ``position``, if there is one."""
         return self._full.get(position)
@@ -161,6 +169,47 @@ class IdempotencyMap:
         while busy := [f for (held, _), f in self._pending.items() if held == position]:
             await asyncio.wait(busy)
 
+    def take_up(self, answers: Iterable[EarlierAnswer]) -> None:
+        """Take up answers of earlier lives, in the order of their records.
+
+        A shared answer whose close is not among them (the history is incomplete) is passed over,
+        with an error in the log: its key is then a new request.
+        """
+        for answer in answers:
+            if isinstance(answer, SharedAnswer):
+                if not self.restore_shared(answer):
+                    _log.error(
+                        "position %s and key %r had the answer of close %s, which is not known "
+                        "any more: passed over",
+                        answer.position,
+                        answer.key,
+                        answer.close_id,
+                    )
+            else:
+                result, evidence = answer
+                self.restore(evidence.position, evidence.key, evidence.fingerprint, result)
+
+    def restore_shared(self, shared: SharedAnswer) -> bool:
+        """Take up from the records that a key has another key's full success.
+
+        What the key has already stays as it is.
+
+        Returns:
+            Whether the key has an answer now; not if the close that it names is unknown.
+        """
+        entry = (shared.position, shared.key)
+        if entry in self._results:
+            return True
+        result = self._full_by_name.get(shared.close_id)
+        if result is None:
+            return False
+        self._fingerprints[entry] = shared.fingerprint
+        self._refs[entry] = (shared.position_id, shared.ticket)
+        self._results[entry] = result
+        if shared.position_id != shared.position:
+            self._bind(shared.position_id, shared.position)  # else it was not bound, or to itself
+        return True
+
     def restore(self, position: str, key: str, fingerprint: str, result: CloseResult) -> None:
         """Take up a final answer from the records of an earlier life.
 
@@ -180,7 +229,7 @@ class IdempotencyMap:
         self._fingerprints[entry] = fingerprint
         self._results[entry] = result
         if result.is_full_success:
-            self._full[entry[0]] = result
+            self._full[entry[0]] = self._full_by_name[result.close_id] = result
 
     def refs_under(self, key: str) -> tuple[PositionRef, ...]:
         """Return the positions that have an answer under ``key``, or one in the making.

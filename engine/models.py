@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 from engine import arguments
@@ -177,6 +177,22 @@ class CloseResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedAnswer:
+    """A key that has the answer of another key's close: that one closed the position in full."""
+
+    position: str
+    """The position's stable identity, or the caller's name where the broker could not be asked."""
+    key: str
+    fingerprint: str
+    position_id: str
+    """As this key's caller named it."""
+    ticket: int
+    """As this key's caller gave it."""
+    close_id: str
+    """The close whose result it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class BulkCloseResult:
     """How a call over many positions ended: counts, and each position's own result."""
 
@@ -245,3 +261,7 @@ class CloseEvidence:
     def sent_us(self) -> int | None:
         """When the first request left, if one did."""
         return self.attempts[0].sent_us if self.attempts else None
+
+
+EarlierAnswer: TypeAlias = tuple[CloseResult, CloseEvidence] | SharedAnswer
+"""What the records of earlier lives say of one key: its own close, or whose answer it has."""

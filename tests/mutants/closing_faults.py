@@ -25,9 +25,8 @@ CLOSING_FAULTS = (
         (
             Edit(
                 "engine/closing.py",
-                "            self.memory.restore("
-                "evidence.position, evidence.key, evidence.fingerprint, result)\n",
-                "            pass\n",
+                "        self.memory.take_up(answers)\n",
+                "        pass\n",
             ),
         ),
     ),

@@ -149,7 +149,7 @@ def _data_of_answer(answer: Answer) -> dict[str, Any]:
         "position": answer.position,
         "position_id": result.position_id,
         "key": answer.key,
-        "fingerprint": answer.evidence.fingerprint,
+        "fingerprint": answer.fingerprint,
         "outcome": result.outcome.value,
         "success": result.success,
         "volume": result.volume,
@@ -157,6 +157,7 @@ def _data_of_answer(answer: Answer) -> dict[str, Any]:
         "pnl": result.pnl,
         "close_id": result.close_id,
         "answers_every_key": answer.answers_every_key,
+        "answered_by_key": answer.evidence.key,
     }
 
 
@@ -266,6 +267,8 @@ def _print_answers(console: Console, past: AccountPast) -> None:
         )
         if answer.answers_every_key:
             outcome.append(" *")
+        elif answer.is_shared:
+            outcome.append(f" (of key {answer.evidence.key})")
         table.add_row(
             Text(answer.position), Text(answer.key), outcome, "-" if pnl is None else f"{pnl:,.2f}"
         )

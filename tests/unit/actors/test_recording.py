@@ -14,6 +14,8 @@ from audit.chain import ChainWriter, SealedRecord, verify_chain
 from audit.closes import evidence_of
 from audit.receipts import AppendReceipt, SetAside
 from audit.records import AuditRecord, record_of
+from audit.shared_answers import shared_answer_of
+from engine.models import CloseRequest
 from tests.unit.audit.samples import a_chain, a_close, a_result, an_evidence
 from tests.virtual_time import VirtualClock
 
@@ -321,6 +323,18 @@ def test_at_its_last_bound_the_oldest_summary_is_dropped_loudly(
     records = drain(bench.keeper)
     assert [record.ticket for record in contents(records)] == [1001, 1002, 1004, 1005]
     assert verify_chain(records) is None, "what was dropped had not been sealed"
+
+
+def test_a_shared_answer_is_sealed_behind_the_close_that_it_names() -> None:
+    bench = Bench(most_held=2)
+    request = CloseRequest("p2", 1002, "u1", "by hand", idempotency_key="another key")
+    for number in (1, 3, 2):
+        bench.keeper.close_finished(a_result(number), an_evidence(number))
+    bench.keeper.close_answered("2", request, a_result(2))
+    assert bench.keeper.held == 4
+    *_, close, shared = contents(drain(bench.keeper))
+    assert close.close_id == shared.close_id == a_result(2).close_id
+    assert shared_answer_of(shared).key == "another key"
 
 
 def test_a_call_is_timed_from_its_first_request_to_its_last_answer(bench: Bench) -> None:

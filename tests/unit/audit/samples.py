@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from audit.chain import ChainWriter, SealedRecord
 from audit.closes import close_record
 from audit.records import AuditRecord
+from audit.shared_answers import shared_answer_record
 from engine.brokers.port import ClosedBy, Deal, DealEntry, Side
 from engine.clock import to_datetime
-from engine.models import Attempt, CloseEvidence, CloseResult, GuardTrigger, GuardType, PositionRef
+from engine.models import (
+    Attempt,
+    CloseEvidence,
+    CloseRequest,
+    CloseResult,
+    GuardTrigger,
+    GuardType,
+    PositionRef,
+)
 from engine.outcomes import Outcome, Verdict
 
 NOW = 1_424_860_200_123_456
@@ -97,6 +106,12 @@ def an_evidence(number: int = 1, key: str = "trigger-1") -> CloseEvidence:
 
 def a_close(number: int = 1, user_id: str = "u1", key: str = "trigger-1") -> AuditRecord:
     return close_record(a_result(number), an_evidence(number, key), user_id=user_id)
+
+
+def a_shared_answer(number: int = 1, key: str = "another key") -> AuditRecord:
+    """The record of a key that was answered by :func:`a_close` of the same number."""
+    request = CloseRequest(f"p{number}", 1000 + number, "u1", "by hand", idempotency_key=key)
+    return shared_answer_record(str(number), request, a_result(number), occurred_at=NOW + 500)
 
 
 def a_trigger(number: int = 1, user_id: str = "u1") -> GuardTrigger:

@@ -31,7 +31,7 @@ from audit.sightings import Moment, account_seen
 from engine.brokers.port import AccountState, MarginMode, PendingOrder, Position, Side
 from engine.mandates import DirectClose
 from engine.sighting import Sighting
-from tests.unit.audit.samples import a_close, a_trigger
+from tests.unit.audit.samples import a_close, a_shared_answer, a_trigger
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGE = (DOCS / "audit-record.md").read_text("utf-8")
@@ -109,6 +109,7 @@ def made() -> list[AuditRecord]:
     differs = Difference(DifferenceKind.PNL, "ann", "subject", "text")
     return [
         a_close(),
+        a_shared_answer(),
         trigger_accepted(a_trigger(), occurred_at=1),
         close_accepted(direct, occurred_at=1),
         episode_finished("t", "ann", occurred_at=1, closed=1, residual=0),

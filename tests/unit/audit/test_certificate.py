@@ -21,7 +21,7 @@ from audit.trail import StoreTrail
 from engine.brokers.port import Position, Side
 from engine.sighting import Sighting
 from tests.unit.audit.memory_store import MemoryStore
-from tests.unit.audit.samples import NOW, a_close, a_trigger
+from tests.unit.audit.samples import NOW, a_close, a_result, a_shared_answer, a_trigger
 
 MADE = NOW + 10_000_000
 OPEN = Position(1001, 1, "EURCHF", Side.LONG, 0.5, 1.2, 1.2, -12.0, 0.0, 0)
@@ -165,6 +165,22 @@ def test_the_first_life_tells_what_was_met_and_the_last_what_was_left() -> None:
     assert made.before is not None
     assert made.after is not None
     assert (made.before.open, made.after.open) == (1, 0)
+
+
+def test_a_shared_answer_is_no_incident_and_hides_no_close_of_another_episode() -> None:
+    engine = Engine()
+    engine.write(a_close(key="before"))
+    engine.write(trigger_accepted(TRIGGER, occurred_at=NOW + 10), engine.supervisor)
+    engine.write(replace(a_shared_answer(key="trigger-1"), trigger_id="trigger-1"))
+    engine.write(sighting(Moment.AFTER, NOW + 40))
+    details = {"close_ids": [a_result().close_id]}
+    end = episode_finished(
+        "trigger-1", "u1", occurred_at=NOW + 50, closed=1, residual=0, details=details
+    )
+    engine.write(end, engine.supervisor)
+    made = certify(engine.rows())
+    assert made.incidents == ()
+    assert [close.is_shared for close in made.closes] == [True]
 
 
 def test_json_is_the_same_for_the_same_records() -> None:

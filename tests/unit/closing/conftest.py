@@ -11,7 +11,7 @@ import pytest
 from engine.brokers.port import Position
 from engine.closer import PositionCloser
 from engine.closing import AccountCloser
-from engine.models import CloseEvidence, CloseRequest, CloseResult
+from engine.models import CloseEvidence, CloseRequest, CloseResult, EarlierAnswer, SharedAnswer
 from engine.policy import ClosingPolicy
 from tests.scripted_broker import ScriptedBroker
 from tests.virtual_time import VirtualClock
@@ -24,10 +24,21 @@ class Ledger:
     """Keeps what would be recorded."""
 
     entries: list[tuple[CloseResult, CloseEvidence]] = field(default_factory=list)
+    shared: list[SharedAnswer] = field(default_factory=list)
     reversals: list[tuple[str, Position, CloseRequest]] = field(default_factory=list)
+
+    @property
+    def answers(self) -> list[EarlierAnswer]:
+        """What a later life is given."""
+        return [*self.entries, *self.shared]
 
     def close_finished(self, result: CloseResult, evidence: CloseEvidence) -> None:
         self.entries.append((result, evidence))
+
+    def close_answered(self, position: str, request: CloseRequest, answer: CloseResult) -> None:
+        key, ref = request.idempotency_key, (request.position_id, request.ticket)
+        shared = SharedAnswer(position, key, request.fingerprint, *ref, answer.close_id)
+        self.shared.append(shared)
 
     def reversal_found(self, position: str, opened: Position, request: CloseRequest) -> None:
         self.reversals.append((position, opened, request))

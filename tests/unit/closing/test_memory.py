@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import IdempotencyConflict
 from engine.idempotency import IdempotencyMap
-from engine.models import CloseRequest, CloseResult, PositionRef
+from engine.models import CloseRequest, CloseResult, PositionRef, SharedAnswer
 from engine.outcomes import Outcome, Verdict
 from tests.scripted_broker import say
 from tests.unit.closing.conftest import Desk
@@ -162,3 +162,85 @@ def test_a_key_that_got_anothers_full_success_is_that_requests_from_then_on() ->
     assert memory.claim(request(key="k2")) is DONE
     with pytest.raises(IdempotencyConflict):
         memory.claim(request(ticket=8, key="k2"))
+
+
+SHARED = SharedAnswer("7", "k2", request().fingerprint, "or", 7, DONE.close_id)
+
+
+def test_a_restored_shared_answer_is_a_used_keys() -> None:
+    memory = IdempotencyMap()
+    memory.restore("7", "k", request().fingerprint, DONE)
+    assert memory.restore_shared(SHARED)
+    assert memory.claim(request(key="k2", name="or")) is DONE
+    with pytest.raises(IdempotencyConflict):
+        memory.claim(request(ticket=8, key="k2"))
+    assert memory.refs_under("k2") == (PositionRef("or", 7),)
+    assert memory.fingerprint_of("7", "k2") == SHARED.fingerprint
+
+
+def test_a_shared_answer_does_not_bring_an_older_success_back() -> None:
+    memory = IdempotencyMap()
+    newer = replace(DONE, close_id="newer")
+    memory.restore("7", "k", request().fingerprint, DONE)
+    memory.restore("7", "k3", request().fingerprint, newer)
+    assert memory.restore_shared(SHARED)
+    assert memory.full_success("7") is newer
+    assert memory.answer("7", "k2") is DONE
+
+
+def test_what_a_key_has_stays_though_another_answer_is_said_to_be_its() -> None:
+    memory = IdempotencyMap()
+    memory.restore("7", "k2", request().fingerprint, REFUSED)
+    memory.restore("7", "k", request().fingerprint, DONE)
+    assert memory.restore_shared(SHARED)
+    assert memory.answer("7", "k2") is REFUSED
+
+
+def test_a_name_that_was_not_bound_when_it_was_answered_stands_for_no_number() -> None:
+    """The broker could not be asked; the name may look like another position's number."""
+    memory = IdempotencyMap()
+    memory.restore("9", "k", "1:9:all", replace(DONE, position_id="nine", ticket=9))
+    assert memory.restore_shared(SharedAnswer("7", "k2", "1:9:all", "7", 9, DONE.close_id))
+    assert memory.identifier_of(request(name="7")) is None
+    assert memory.answer("7", "k2") is not None
+
+
+def test_a_shared_answer_of_a_close_that_is_not_known_is_passed_over_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    memory = IdempotencyMap()
+    memory.take_up([SHARED])
+    assert memory.claim(request(key="k2")) is None
+    assert "close c, which is not known" in caplog.text
+    assert len(caplog.records) == 1
+
+
+async def test_each_key_that_is_answered_by_another_is_recorded_once(desk: Desk) -> None:
+    desk.broker.add(1)
+    first = await desk.close(key="first")
+    for key in ("second", "second", "third"):
+        assert await desk.close(key=key) == first
+    assert desk.ledger.shared == [
+        SharedAnswer("1", key, "1:1:all", "1", 1, first.close_id) for key in ("second", "third")
+    ]
+    assert len(desk.ledger.entries) == 1
+
+
+@pytest.mark.parametrize("is_open_anew", [False, True])
+async def test_a_later_life_knows_which_keys_another_has_answered(
+    desk: Desk, is_open_anew: bool
+) -> None:
+    desk.broker.add(1)
+    first = await desk.close(key="first")
+    await desk.close(key="second", position_id="other name")
+    desk.clock.seconds += 100
+    if is_open_anew:
+        desk.broker.add(1)
+    heir = desk.life()
+    heir.remember(desk.ledger.answers)
+    heir.remember(desk.ledger.answers)
+    for name in ("1", "other name"):
+        with pytest.raises(IdempotencyConflict, match=r"1:1:0\.5"):
+            await heir.close(desk.request(1, "second", position_id=name, volume=0.5))
+        assert await heir.close(desk.request(1, "second", position_id=name)) == first
+    assert len(desk.broker.sent) == len(desk.ledger.entries) == len(desk.ledger.shared) == 1
