@@ -229,7 +229,8 @@ class IdempotencyMap:
         self._fingerprints[entry] = fingerprint
         self._results[entry] = result
         if result.is_full_success:
-            self._full[entry[0]] = self._full_by_name[result.close_id] = result
+            self._full[entry[0]] = result
+            self._full_by_name[result.close_id] = result
 
     def refs_under(self, key: str) -> tuple[PositionRef, ...]:
         """Return the positions that have an answer under ``key``, or one in the making.

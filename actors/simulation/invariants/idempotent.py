@@ -89,12 +89,11 @@ def conflicts_raised(run: Run) -> Iterator[Violation]:
         if call.kind == "trigger":
             is_excused = False
         else:
-            # Only a position that both calls name, and whose key was used, can conflict; a full
-            # success answers every key, and an entry of several is refused by itself.
+            # Only a position that both calls name, and whose key was used, can conflict: also by
+            # the answer of another key's close. An entry of several is refused by itself.
             used = {result.position_id for result in first.results if result.close_id}
             is_excused = not any(
-                result.position_id in used and result.close_id and not result.is_full_success
-                for result in call.results
+                result.position_id in used and result.close_id for result in call.results
             )
         if not is_excused:
             yield Violation(

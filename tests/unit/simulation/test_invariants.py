@@ -113,6 +113,21 @@ def conflict_let_through() -> Run:
     return good_run(calls=[first, other])
 
 
+def full_success_for_another_volume() -> Run:
+    first = call(kind="close", key="k", results=(result("k"),))
+    other = call(
+        1,
+        kind="close",
+        key="k",
+        volume=0.1,
+        contradicts=0,
+        begun_us=3_000,
+        ended_us=4_000,
+        results=(result("k"),),
+    )
+    return good_run(calls=[first, other])
+
+
 def result_without_record() -> Run:
     return with_records(calls=[call()])
 
@@ -285,6 +300,7 @@ BAD: list[tuple[str, Callable[[], Run]]] = [
     ("one full success", two_full_successes),
     ("identical results", told_differently),
     ("conflicts raised", conflict_let_through),
+    ("conflicts raised", full_success_for_another_volume),
     ("results on disk", result_without_record),
     ("accepted is finished", acknowledged_and_lost),
     ("accepted is finished", accepted_without_end),
