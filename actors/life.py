@@ -277,16 +277,18 @@ class AccountLife:
         return reply
 
     async def exposure(self, term: Term) -> Exposure:
-        """Count what is open.
+        """Count what is open, and ship what is held.
 
         Raises:
             NotActivated: another life is meant.
             BrokerError: the broker cannot be read.
         """
         self._take(term)
+        self._keeper.send()
         positions = await self._broker.positions()
         pending = await self._broker.pending_orders()
-        return Exposure(len(positions), len(pending), self._clock.monotonic())
+        now = self._clock.monotonic()
+        return Exposure(len(positions), len(pending), now, self._keeper.held)
 
     async def deals(self, term: Term, since_ms: int, until_ms: int) -> DealsPage:
         """Read the deals of a span of broker time, both ends included.
@@ -381,7 +383,7 @@ class AccountLife:
 
     def _with_records(self, reply: CloseReply) -> CloseReply:
         records = self._keeper.hand_over()
-        held_back = self._keeper.held - len(records)
+        held_back = self._keeper.held - len(records) + self._keeper.dropped
         asked_at = self._clock.monotonic()
         return replace(reply, records=records, held_back=held_back, asked_at=asked_at)
 

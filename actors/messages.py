@@ -104,7 +104,7 @@ class CloseReply:
     records: tuple[SealedRecord, ...]
     """Records of the life that are not known to be on disk, oldest first."""
     held_back: int = 0
-    """Records that there was no room for in this reply: they come with the next."""
+    """Records that there was no room for: in this reply, so they come later, or in the account."""
     asked_at: float = 0.0
     closed: int = 0
     failed: int = 0
@@ -156,6 +156,8 @@ class Exposure:
     positions: int
     pending: int
     asked_at: float = 0.0
+    held: int = 0
+    """Records that are not known to be on disk."""
 
     @property
     def is_flat(self) -> bool:

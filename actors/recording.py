@@ -12,7 +12,7 @@ from actors.links import Shipment
 from audit.chain import ChainWriter, SealedRecord
 from audit.closes import close_record
 from audit.events import reversal
-from audit.records import AuditRecord
+from audit.records import AuditRecord, EventType
 from audit.shared_answers import shared_answer_record
 from engine.brokers.port import Position
 from engine.clock import Clock
@@ -84,6 +84,8 @@ class RecordKeeper:
         self._summaries: OrderedDict[str, AuditRecord] = OrderedDict()
         self.first_sent_us: int | None = None
         self.last_answered_us: int | None = None
+        self.dropped = 0
+        """Records of the present call that there was no room for, and that are lost."""
         self._before_result: Callable[[], None] = lambda: None
 
     @property
@@ -154,12 +156,20 @@ class RecordKeeper:
             )
         self._summaries[record.event_id] = record
         if len(self._summaries) > self._most_held:
-            lost = self._summaries.popitem(last=False)[1]
+            lost = self._summaries.pop(self._least_missed())
+            self.dropped += 1
             _log.critical("the record of %s was dropped: %s", self._user_id, lost.description)
+
+    def _least_missed(self) -> str:
+        """Name the summary to do without first: a close only if there is nothing else."""
+        closed = EventType.POSITION_CLOSED
+        others = (name for name, r in self._summaries.items() if r.event_type is not closed)
+        return next(others, next(iter(self._summaries)))
 
     def begin(self, before_result: Callable[[], None] = lambda: None) -> None:
         """Start timing a new call; ``before_result`` is called before each result is recorded."""
         self.first_sent_us = self.last_answered_us = None
+        self.dropped = 0
         self._before_result = before_result
 
     def acknowledged(self, seq: int, inherited: Mapping[str, int] | None = None) -> None:

@@ -13,13 +13,14 @@ import ray.exceptions
 from actors import ray_stage
 from actors.links import ActorLost
 from actors.messages import EpisodeState, WatchReply
+from audit.records import EventType
 from engine.brokers.port import Quote
 from engine.errors import UnknownAccount
 from engine.models import Severity
 from engine.outcomes import Verdict
 from tests.integration.actors.conftest import Local
 from tests.integration.actors.local_stage import spec
-from tests.integration.actors.test_exactly_once import liquidate, trigger, until
+from tests.integration.actors.test_exactly_once import liquidate, records, trigger, until
 from tests.scripted_broker import say
 
 
@@ -139,3 +140,19 @@ async def test_a_shutdown_ends_though_the_journal_is_away(
     local.stage.local_audit.failures = 0
     async with asyncio.timeout(20):
         await submitting
+
+
+async def test_what_an_idle_account_had_no_room_for_is_asked_for_when_there_is_room(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.leftovers.FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr("actors.recording.MOST_IN_ONE_GO", 3)
+    await local.add("ann", positions=8)
+    warning = trigger("ann", trigger_id="t", severity=Severity.WARNING)
+    (report,) = await liquidate(local, warning)
+    assert (report.state, report.durable) == (EpisodeState.FLAT, False), "some were left behind"
+    life = local.stage.links["ann"].actor._host._life
+    assert life is not None
+    await until(lambda: life._keeper.held == 0)
+    closed = await records(local, EventType.POSITION_CLOSED)
+    assert {record.ticket for record in closed} == set(range(1, 9))

@@ -12,8 +12,9 @@ from actors.links import ActorLost
 from actors.recording import RecordKeeper
 from audit.chain import ChainWriter, SealedRecord, verify_chain
 from audit.closes import evidence_of
+from audit.events import plain_event
 from audit.receipts import AppendReceipt, SetAside
-from audit.records import AuditRecord, record_of
+from audit.records import AuditRecord, EventType, record_of
 from audit.shared_answers import shared_answer_of
 from engine.models import CloseRequest
 from tests.unit.audit.samples import a_chain, a_close, a_result, an_evidence
@@ -335,6 +336,15 @@ def test_a_shared_answer_is_sealed_behind_the_close_that_it_names() -> None:
     *_, close, shared = contents(drain(bench.keeper))
     assert close.close_id == shared.close_id == a_result(2).close_id
     assert shared_answer_of(shared).key == "another key"
+
+
+def test_at_its_last_bound_a_close_is_the_last_thing_to_be_dropped() -> None:
+    bench = Bench(most_held=2)
+    bench.keep(3)
+    bench.keeper.keep(plain_event(EventType.REVERSAL, "u1", "1", occurred_at=1))
+    bench.keep(1)
+    records = contents(drain(bench.keeper))
+    assert [record.ticket for record in records] == [1001, 1002, 1003, 1004]
 
 
 def test_a_call_is_timed_from_its_first_request_to_its_last_answer(bench: Bench) -> None:
