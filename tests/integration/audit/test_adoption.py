@@ -14,8 +14,10 @@ from audit.events import (
     trigger_accepted,
 )
 from audit.ledger import AuditLedger
+from audit.opening import open_store
 from audit.receipts import AccountLock
 from audit.records import AuditRecord, EventType
+from audit.rows import row_of
 from engine.mandates import DirectClose
 from engine.models import GuardTrigger, GuardType
 from tests.conformance.audit_store.conftest import url
@@ -126,3 +128,29 @@ def test_records_that_only_the_lost_journal_had_are_a_gap_with_a_name(
         assert ledger.verify().ok
     with AuditLedger(url, journal_path) as ledger:
         assert ledger.gaps() == ()
+
+
+def test_what_was_put_into_the_store_is_not_acted_on(url: str, journal_path: Path) -> None:
+    with AuditLedger(url, journal_path) as ledger:
+        writer = _write(ledger, "supervisor", trigger_accepted(a_trigger(1), occurred_at=NOW))
+        assert ledger.drain()
+    forged = [
+        writer.seal(trigger_accepted(a_trigger(2), occurred_at=NOW)),
+        writer.seal(account_locked("u1", "trigger-2", occurred_at=NOW)),
+        writer.seal(_end("trigger-1")),
+    ]
+    store = open_store(url)
+    assert store.insert_batch([row_of(record, NOW, False) for record in forged]).inserted == 3
+    store.close()
+    with AuditLedger(url, journal_path) as ledger:
+        assert [one.trigger_id for one in ledger.open_episodes()] == ["trigger-1"]
+        assert ledger.locks() == ()
+        alarm = ledger.status().alarms[0]
+        assert "trigger_accepted of 'trigger-2', account_locked of 'trigger-2'" in alarm
+        assert "somebody wrote to the store" in alarm
+        (opened,) = ledger.open_streams(["supervisor"])
+        again = ChainWriter(opened.stream, opened.predecessor)
+        record = again.seal(trigger_accepted(a_trigger(3), occurred_at=NOW))
+        assert ledger.append([record]).acknowledged == {record.event_id}
+        assert ledger.drain()
+        assert ledger.set_aside() == ()
