@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from audit.certificate import Certificate, CertifiedClose, Residual, Seen, Timings, Verdict
+from audit.digests import Digests
 from audit.errors import UnknownEpisode
 from audit.events import mandate_of
-from audit.places import Entry, RecordSource, Verification, entry_of, verify_streams
+from audit.places import (
+    ChainCheck,
+    Entry,
+    RecordSource,
+    Verification,
+    entry_of,
+    verify_streams,
+)
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.records import EventType, storable
 from audit.sightings import Moment, moment_of
@@ -27,13 +35,19 @@ _KNOWN = (
 )
 
 
-def certificate_of(trail: Trail, trigger_id: str, *, made_at: int) -> Certificate:
+def certificate_of(
+    trail: Trail, trigger_id: str, *, made_at: int, digests: Digests | None = None
+) -> Certificate:
     """Make the certificate of one episode, and check the chains that it rests on.
+
+    The whole trail of the account is verified besides: a record that was put in, or a chain that
+    was made anew, shows against the journal and the digests only.
 
     Args:
         trail: all acknowledged records.
         trigger_id: the episode: a trigger's id, or a direct close's own.
         made_at: now, µs UTC.
+        digests: what to hold the records against; the engine's own, where it runs, if ``None``.
 
     Raises:
         UnknownEpisode: no record says that it was accepted; the message says what to do.
@@ -44,7 +58,24 @@ def certificate_of(trail: Trail, trigger_id: str, *, made_at: int) -> Certificat
     entries = episode_entries(trail, trigger_id)
     apart = [item.record for item in trail.set_aside()]
     verification = verify_streams(trail, entries, heads=heads, apart=apart)
+    if entries:
+        user_id = entries[0].record.user_id
+        report = trail.verification(user_id=user_id, digests=digests)
+        named = f"everything of account {user_id}"
+        whole = ChainCheck(named, report.records, report.first_problem)
+        verification = Verification((*verification.chains, *_named_missing(entries), whole))
     return certify(trigger_id, entries, verification, made_at=made_at)
+
+
+def _named_missing(entries: Sequence[Entry]) -> Iterator[ChainCheck]:
+    """Find closes that the end of an episode names and no record holds."""
+    held = {entry.record.close_id for entry in _of(entries, EventType.POSITION_CLOSED)}
+    missing = sorted(_named_closes(entries) - held)
+    for finished in _of(entries, EventType.EPISODE_FINISHED) if missing else ():
+        text = f"names {len(missing)} closes that no record holds, the first being {missing[0]}"
+        yield ChainCheck(
+            finished.record.stream, 0, f"{finished.record.stream}@{finished.record.seq} {text}"
+        )
 
 
 def episode_entries(source: RecordSource, trigger_id: str) -> list[Entry]:

@@ -31,6 +31,12 @@ PAGE = 10_000
 _OCCURRED_AT = COLUMNS.index("occurred_at")
 
 
+NO_JOURNAL = (
+    "there is no journal to hold the records against: what was put in behind the end of a stream, "
+    "or cut off there since the last digest, would not be seen"
+)
+
+
 class Trail(Protocol):
     """All acknowledged records, for reading. Nothing that is done with it changes them.
 
@@ -244,7 +250,7 @@ class StoreTrail:
         digests: Digests | None = None,
     ) -> VerifyReport:
         """Check the chains, up to the last records that the journal knows."""
-        return verify_store(
+        report = verify_store(
             self,
             anchors=self._heads,
             newest=self.heads if self._heads else None,
@@ -253,6 +259,7 @@ class StoreTrail:
             since=since,
             user_id=user_id,
         )
+        return report if self._heads else replace(report, notes=(NO_JOURNAL, *report.notes))
 
     def close(self) -> None:
         """Close the stores."""

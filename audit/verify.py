@@ -69,6 +69,8 @@ class VerifyReport:
     """When that digest was written, µs UTC."""
     notes: tuple[str, ...] = ()
     """What a person should know besides."""
+    is_known: bool = True
+    """Whether there is anything of the account that was asked for."""
 
     @property
     def ok(self) -> bool:
@@ -141,16 +143,17 @@ def verify_store(
         assumed=check.assumed,
         assumed_since=None if digests is None or line is None else digests.times[line],
         notes=(*_notes(digests, since, line), *check.notes(user_id)),
+        is_known=user_id is None or check.has(user_id),
     )
 
 
 def _notes(digests: Digests | None, since: int | None, line: int | None) -> Iterator[str]:
-    if digests is None:
+    if digests is None or not digests.times:
         yield (
             "there are no digests: a chain that was made anew as a whole, or cut off at its end "
             "together with the journal, would not be seen"
         )
-    elif digests.torn:
+    if digests is not None and digests.torn:
         yield (
             f"the digests end in {digests.torn} bytes that are no whole line: it is being "
             "written, or was cut short by a crash"
@@ -200,10 +203,13 @@ class _Check:
 
     def notes(self, user_id: str | None) -> Iterator[str]:
         """Say what was not there to be looked at."""
-        if user_id is not None:
-            owner = account_owner(user_id)
-            if not any(parse_stream(stream)[0] == owner for stream in self._walks):
-                yield f"there is no stream of account {user_id!r}"
+        if user_id is not None and not self.has(user_id):
+            yield f"there is no stream of account {user_id!r}"
+
+    def has(self, user_id: str) -> bool:
+        """Whether any stream of an account was met."""
+        owner = account_owner(user_id)
+        return any(parse_stream(stream)[0] == owner for stream in self._walks)
 
     def expect(self, head: ChainHead, name: str) -> None:
         """Note that a record is named outside of the store."""

@@ -15,6 +15,7 @@ from actors.cli.audit.reaching import (
     Namespace,
     Store,
     Whereabouts,
+    digests_beside,
     explained,
     reached,
 )
@@ -46,8 +47,11 @@ def certificate(
     from engine.clock import SystemClock
 
     with explained():
-        with reached(Whereabouts(data_dir, store, namespace, address)) as trail:
-            made = certificate_of(trail, trigger, made_at=SystemClock().wall_us())
+        where = Whereabouts(data_dir, store, namespace, address)
+        with reached(where) as trail:
+            digests = None if trail.is_live else digests_beside(where)
+            now = SystemClock().wall_us()
+            made = certificate_of(trail, trigger, made_at=now, digests=digests)
         if html is not None:
             html.write_text(certificate_page(made), encoding="utf-8")
         if as_json:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeAlias
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 
 from audit.duckdb_store import DuckDBStore
 from audit.errors import AuditError, StoreInUse
@@ -26,6 +27,7 @@ from engine.config import EngineConfig
 from engine.errors import RiskEngineError
 
 if TYPE_CHECKING:
+    from audit.digests import Digests
     from audit.trail import Trail
 
 FOUND, NOT_FOUND, USAGE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
@@ -148,6 +150,7 @@ def _state(file: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
+_USER = re.compile("//[^/@]*@")
 _OPTIONS = {"data_dir": "--data-dir", "audit_url": "--store", "namespace": "--namespace"}
 
 
@@ -200,8 +203,32 @@ def _journal(where: Whereabouts, config: EngineConfig) -> Path | None:
     """Return the journal that fills the store; a store that is named alone has none."""
     if where.store is None or where.data_dir is not None:
         return config.journal_path
-    usual = replace(where, store=None).config()
-    return usual.journal_path if usual.store_url == config.store_url else None
+    return config.journal_path if _is_usual(where, config) else None
+
+
+def digests_beside(where: Whereabouts) -> Digests | None:
+    """Read the digests of an engine that has ended, if they are of the store that was named."""
+    from audit.digests import read_digests
+
+    config = where.config()
+    is_alone = where.store is not None and where.data_dir is None
+    if is_alone and config.digests_path is None and not _is_usual(where, config):
+        return None
+    return read_digests(config.digests_file) if config.digests_file.exists() else None
+
+
+def _is_usual(where: Whereabouts, config: EngineConfig) -> bool:
+    """Whether the store that was named is the one that an engine would write anyway."""
+    try:
+        usual = replace(where, store=None).config()
+    except ValueError:  # the environment has a password, and it is for the store that was named
+        return False
+    return _is_same_store(usual, config)
+
+
+def _is_same_store(one: EngineConfig, other: EngineConfig) -> bool:
+    """Compare stores, whoever asks: a reader of a database has another name than its writer."""
+    return _USER.sub("//", one.store_url) == _USER.sub("//", other.store_url)
 
 
 def _is_named(config: EngineConfig) -> bool:
@@ -226,7 +253,7 @@ def _engine(
             undo.callback(leave)
         engine = RiskEngine.attach(namespace=config.namespace)
         its_own: EngineConfig = Registry(config.namespace).get("config", "engine")
-        if must_match and its_own.store_url != config.store_url:
+        if must_match and not _is_same_store(its_own, config):
             raise NotOurEngine(
                 f"the engine in namespace {config.namespace!r} writes to "
                 f"{shown_url(its_own.store_url)}, not to {shown_url(config.store_url)}: name "
@@ -239,6 +266,14 @@ def _engine(
 def shown_url(url: str) -> str:
     """Return a URL without the password that it may hold."""
     return re.sub(r"//[^/@]*@", "//...@", url)
+
+
+class PipedConsole(Console):
+    """A console whose reader may stop reading: that is no fault, and ends the command."""
+
+    def on_broken_pipe(self) -> None:
+        """Let :func:`explained` end the command, as after any other write."""
+        raise BrokenPipeError
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from actors.cli.audit.reaching import (
     Address,
     DataDir,
     Namespace,
+    PipedConsole,
     Store,
     Whereabouts,
     explained,
@@ -80,7 +81,7 @@ def replay(
         if as_json:
             print(json.dumps(data_of_past(past, moment)))
         elif past.records:
-            print_past(Console(), past, moment)
+            print_past(PipedConsole(), past, moment)
         if not past.records:
             before = "" if moment is None else f" before {iso(moment)}"
             typer.echo(f"--user={user!r}: nothing is recorded of this account{before}", err=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.cli.audit.filters import (
     Close,
@@ -25,6 +24,7 @@ from actors.cli.audit.reaching import (
     AsJson,
     DataDir,
     Namespace,
+    PipedConsole,
     Store,
     Whereabouts,
     explained,
@@ -64,7 +64,7 @@ def search(
     with explained():
         filters = Filters(user, position, trigger, close, types, statuses, since, until)
         query = filters.query(SystemClock().wall_us())
-        listing = Listing(Console(soft_wrap=False))
+        listing = Listing(PipedConsole(soft_wrap=False))
         count, is_cut = 0, False
         with reached(Whereabouts(data_dir, store, namespace, address)) as trail:
             # One more than is shown, to know whether there is more.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.cli.audit.lines import line_of
 from actors.cli.audit.reaching import (
@@ -14,6 +13,7 @@ from actors.cli.audit.reaching import (
     AsJson,
     DataDir,
     Namespace,
+    PipedConsole,
     Store,
     Whereabouts,
     explained,
@@ -56,7 +56,7 @@ def show(
                 for rows in pages(trail, query)
                 for row in rows
             }
-        console = Console()
+        console = PipedConsole()
         for row in sorted(found.values(), key=place_of):
             if as_json:
                 print(line_of(row))

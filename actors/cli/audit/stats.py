@@ -17,6 +17,7 @@ from actors.cli.audit.reaching import (
     AsJson,
     DataDir,
     Namespace,
+    PipedConsole,
     Store,
     Whereabouts,
     explained,
@@ -59,7 +60,7 @@ def stats(
         if as_json:
             print(json.dumps(data))
         else:
-            _print(Console(), data)
+            _print(PipedConsole(), data)
 
 
 def figures(groups: Sequence[Group], source: str, set_aside: int) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.cli.audit.filters import Filters, Statuses, Types, User
 from actors.cli.audit.following import Following
@@ -18,6 +17,7 @@ from actors.cli.audit.reaching import (
     AsJson,
     DataDir,
     Namespace,
+    PipedConsole,
     Store,
     Whereabouts,
     explained,
@@ -56,7 +56,7 @@ def tail(
         where = Whereabouts(data_dir, store, namespace, address)
         filters = Filters(user=user, types=types, statuses=statuses)
         query = filters.query(SystemClock().wall_us())
-        listing = Listing(Console())
+        listing = Listing(PipedConsole())
 
         def show(rows: Iterable[Row]) -> None:
             if as_json:

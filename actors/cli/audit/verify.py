@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from actors.cli.audit.reaching import (
     Namespace,
     Store,
     Whereabouts,
+    digests_beside,
     reached,
 )
 from engine.clock import SystemClock
@@ -24,7 +25,6 @@ from engine.errors import RiskEngineError
 from engine.store_url import shown_url
 
 if TYPE_CHECKING:
-    from audit.digests import Digests
     from audit.verify import VerifyReport
 
 WHOLE, BROKEN, UNCHECKED = 0, 1, 2
@@ -70,6 +70,8 @@ def verify(
     Exit status: 0 everything fits; 1 something does not; 2 it could not be checked: an option is
     wrong, or records or digests cannot be read.
     """
+    from audit.digests import read_digests
+
     where = Whereabouts(data_dir, store, namespace, address)
     try:
         moment = None if since is None else parse_moment("--since", since, SystemClock().wall_us())
@@ -78,13 +80,18 @@ def verify(
         with reached(where) as trail:
             # A running engine knows its own file; a copy is read here, wherever the engine is.
             source = shown_url(trail.source)
-            known = _read(digests)
+            known = None if digests is None else read_digests(digests)
             if known is None and not trail.is_live:
-                known = _beside(where)
+                known = digests_beside(where)
             report = trail.verification(since=moment, user_id=user, digests=known)
     except (ValueError, RiskEngineError, OSError) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(UNCHECKED) from None
+    if not report.is_known:
+        typer.secho(
+            f"--user={user!r} names no account of this trail", err=True, fg=typer.colors.RED
+        )
+        raise typer.Exit(UNCHECKED)
     if as_json:
         print(json.dumps(_data(report, source)))
     else:
@@ -132,19 +139,3 @@ def _data(report: VerifyReport, source: str) -> dict[str, Any]:
         "notes": list(report.notes),
         "source": source,
     }
-
-
-def _read(path: Path | None) -> Digests | None:
-    from audit.digests import read_digests
-
-    return None if path is None else read_digests(path)
-
-
-def _beside(where: Whereabouts) -> Digests | None:
-    """Read the digests of an engine that has ended, if they are of the store that was named."""
-    config = where.config()
-    if where.store is not None and where.data_dir is None:
-        usual = replace(where, store=None).config()
-        if usual.store_url != config.store_url and config.digests_path is None:
-            return None
-    return _read(config.digests_file) if config.digests_file.exists() else None

@@ -89,7 +89,8 @@ async def test_a_flat_account_is_certified_flat(local: Local) -> None:
     assert times.first_order is not None
     assert times.flat is not None
     assert times.triggered <= times.accepted <= times.first_order < times.flat
-    assert {chain.stream for chain in made.verification.chains} == {"account:ann:1", "supervisor:1"}
+    checked = {chain.stream for chain in made.verification.chains}
+    assert checked == {"account:ann:1", "supervisor:1", "everything of account ann"}
 
 
 async def test_its_json_holds_everything_and_is_json(local: Local) -> None:

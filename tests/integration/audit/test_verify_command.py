@@ -94,7 +94,9 @@ def test_since_and_user(data: Path) -> None:
     assert found["assumed_since"] == "2015-02-25T10:30:00.123456Z"
     assert "for which the digest of 2015-02-25T10:30" in _run(data, "--since", UNTIL).stdout
     assert _json(data, "--user", "ann")["records"] == 4
-    assert "note: there is no stream of account 'eve'" in _run(data, "--user", "eve").stdout
+    nobody = _run(data, "--user", "eve")
+    assert (nobody.exit_code, nobody.stdout) == (2, "")
+    assert "--user='eve' names no account of this trail" in nobody.stderr
 
 
 def test_a_copy_of_the_digests_knows_what_the_digests_no_longer_say(data: Path) -> None:
@@ -132,6 +134,7 @@ def test_digests_of_another_store_are_not_held_against_one_that_is_named(
         ledger.append(a_chain(1, ledger.open_stream("account:eve").stream))
     done = CliRunner().invoke(app, ["audit", "verify", "--store", other])
     assert (done.exit_code, "there are no digests" in done.stdout) == (0, True)
+    assert "there is no journal to hold the records against" in done.stdout
 
 
 @pytest.mark.parametrize(

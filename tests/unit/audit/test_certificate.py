@@ -79,7 +79,7 @@ def test_records_that_fit_prove_a_flat_account() -> None:
     engine = Engine().liquidate()
     made = certify(engine.rows(), engine.heads())
     assert (made.title, made.is_proven, made.residuals) == ("FLAT", True, ())
-    assert [chain.records for chain in made.verification.chains] == [3, 2]
+    assert [chain.records for chain in made.verification.chains] == [3, 2, 5]
     assert made.timings.flat == NOW + 40
     assert len(made.places) == 5
 
@@ -110,6 +110,30 @@ def test_an_end_that_was_cut_off_is_missed_by_what_the_journal_knows() -> None:
     heads, rows = engine.heads(), engine.rows()[:-1]
     assert certify(rows).is_proven, "the rest fits"
     assert certify(rows, heads).verification.problem == "account:u1:1@4 is missing"
+
+
+def test_an_episode_that_was_put_in_behind_the_journals_end_proves_nothing() -> None:
+    engine = Engine()
+    engine.write(sighting(Moment.BEFORE, NOW))
+    engine.write(trigger_accepted(a_trigger(9), occurred_at=NOW), engine.supervisor)
+    heads = engine.heads()
+    made = certify(engine.liquidate().rows(), heads)
+    assert made.title == "NOT PROVEN"
+    assert "put in" in (made.verification.problem or "")
+
+
+def test_a_close_that_the_end_names_and_no_record_holds_is_missed() -> None:
+    engine = Engine()
+    engine.write(trigger_accepted(TRIGGER, occurred_at=NOW + 10), engine.supervisor)
+    engine.write(sighting(Moment.AFTER, NOW + 40))
+    named = {"close_ids": ["6f0a2c1e-0000-4000-8000-000000000001"]}
+    end = episode_finished(
+        "trigger-1", "u1", occurred_at=NOW + 50, closed=1, residual=0, details=named
+    )
+    engine.write(end, engine.supervisor)
+    made = certify(engine.rows(), engine.heads())
+    assert made.title == "NOT PROVEN"
+    assert "names 1 closes that no record holds" in (made.verification.problem or "")
 
 
 def test_a_chain_made_anew_does_not_fit_the_life_that_follows() -> None:
