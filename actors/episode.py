@@ -11,7 +11,12 @@ from typing import Any
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.roster_entry import RosterEntry
 from audit.closes import result_of
-from audit.events import episode_finished, mandate_of
+from audit.events import (
+    close_accepted,
+    episode_finished,
+    mandate_of,
+    trigger_accepted,
+)
 from audit.receipts import FinishedEpisode
 from audit.records import AuditRecord, record_of
 from engine.clock import to_datetime, to_wall_us
@@ -45,6 +50,8 @@ class Episode:
     error: str | None = None
     elder: Episode | None = None
     """The account's episode before this one, if that has not had its account's answer yet."""
+    written: asyncio.Future[None] | None = None
+    """Done when its acceptance is on disk."""
     account: RosterEntry | None = None
     """Whose requests it is to cause now, or as soon as it has its turn."""
     answered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -195,3 +202,10 @@ def _triggered_us(mandate: Mandate, accepted_us: int) -> int:
 def _number(meta: Mapping[str, Any], name: str) -> int | None:
     value = meta.get(name)
     return value if isinstance(value, int) else None
+
+
+def accepted_record(mandate: Mandate, now_us: int) -> AuditRecord:
+    """Record that an episode was opened for a mandate."""
+    if isinstance(mandate, DirectClose):
+        return close_accepted(mandate, occurred_at=now_us)
+    return trigger_accepted(mandate, occurred_at=now_us)

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.episode import Episode, refuse_conflict, report_of
+from actors.episode import Episode, accepted_record, refuse_conflict, report_of
 from actors.leftovers import Leftovers
 from actors.links import AuditLink
 from actors.mandated import makes_flat
@@ -17,12 +17,12 @@ from actors.reaching import answer_of
 from actors.roster import Roster
 from audit.chain import ChainWriter, SealedRecord
 from audit.errors import AuditError
-from audit.events import account_locked, close_accepted, mandate_of, trigger_accepted
-from audit.records import AuditRecord, record_of
+from audit.events import account_locked, mandate_of
+from audit.records import record_of
 from engine.clock import Clock
 from engine.config import EngineConfig
 from engine.errors import UnknownAccount
-from engine.mandates import DirectClose, Mandate, episode_id_of
+from engine.mandates import Mandate, episode_id_of
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class Episodes:
         now = self._clock.wall_us()
         records: list[SealedRecord] = []
         for mandate in fresh:
-            records.append(self._chain.seal(_accepted(mandate, now)))
+            records.append(self._chain.seal(accepted_record(mandate, now)))
             if makes_flat(mandate) and not is_locked:
                 lock = account_locked(mandate.user_id, episode_id_of(mandate), occurred_at=now)
                 records.append(self._chain.seal(lock))
@@ -154,6 +154,10 @@ class Episodes:
         for mandate in fresh:
             self._start(Episode(mandate, now), written)
         await asyncio.shield(written)
+        for name in first:  # who asks again is told no sooner than who asked first
+            known = self._episodes.get(name)
+            if known is not None and known.written is not None:
+                await asyncio.shield(known.written)
         return [episode_id_of(mandate) for mandate in mandates]
 
     def resume(self, mandate: Mandate, accepted_us: int) -> None:
@@ -257,6 +261,7 @@ class Episodes:
             youngest if youngest is not None and not youngest.answered.is_set() else None
         )
         self._youngest[user_id] = episode
+        episode.written = written
         episode.is_due_at(self._roster[user_id])
         task = asyncio.create_task(self._run(episode, written))
         self._tasks[episode.id] = task
@@ -391,9 +396,3 @@ class Episodes:
                 return
             del self._episodes[oldest]
             self._earlier |= {oldest}
-
-
-def _accepted(mandate: Mandate, now: int) -> AuditRecord:
-    if isinstance(mandate, DirectClose):
-        return close_accepted(mandate, occurred_at=now)
-    return trigger_accepted(mandate, occurred_at=now)

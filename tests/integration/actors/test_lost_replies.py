@@ -156,3 +156,20 @@ async def test_what_an_idle_account_had_no_room_for_is_asked_for_when_there_is_r
     await until(lambda: life._keeper.held == 0)
     closed = await records(local, EventType.POSITION_CLOSED)
     assert {record.ticket for record in closed} == set(range(1, 9))
+
+
+async def test_who_submits_a_trigger_again_is_told_no_sooner_that_it_is_on_disk(
+    local: Local,
+) -> None:
+    await local.add("ann")
+    audit = local.stage.local_audit
+    audit.failures = 10**9
+    warning = trigger("ann", trigger_id="t", severity=Severity.WARNING)
+    first = asyncio.create_task(local.supervisor.submit([warning]))
+    await until(lambda: not local.stage.broker("ann").open)
+    again = asyncio.create_task(local.supervisor.submit([warning]))
+    await asyncio.wait({again}, timeout=0.2)
+    assert not again.done(), "the trigger is on no disk yet"
+    audit.failures = 0
+    async with asyncio.timeout(20):
+        assert await first == await again == ["t"]
