@@ -383,7 +383,8 @@ class AccountLife:
 
     def _with_records(self, reply: CloseReply) -> CloseReply:
         records = self._keeper.hand_over()
-        held_back = self._keeper.held - len(records) + self._keeper.dropped
+        lost = len(self._keeper.lost_closes.intersection(reply.closes))
+        held_back = self._keeper.held - len(records) + lost
         asked_at = self._clock.monotonic()
         return replace(reply, records=records, held_back=held_back, asked_at=asked_at)
 

@@ -84,8 +84,8 @@ class RecordKeeper:
         self._summaries: OrderedDict[str, AuditRecord] = OrderedDict()
         self.first_sent_us: int | None = None
         self.last_answered_us: int | None = None
-        self.dropped = 0
-        """Records of the present call that there was no room for, and that are lost."""
+        self.lost_closes: set[str] = set()
+        """Close ids of results whose records there was no room for: they are on no disk."""
         self._before_result: Callable[[], None] = lambda: None
 
     @property
@@ -157,7 +157,8 @@ class RecordKeeper:
         self._summaries[record.event_id] = record
         if len(self._summaries) > self._most_held:
             lost = self._summaries.pop(self._least_missed())
-            self.dropped += 1
+            if lost.event_type is EventType.POSITION_CLOSED and lost.close_id:
+                self.lost_closes.add(lost.close_id)
             _log.critical("the record of %s was dropped: %s", self._user_id, lost.description)
 
     def _least_missed(self) -> str:
@@ -169,7 +170,6 @@ class RecordKeeper:
     def begin(self, before_result: Callable[[], None] = lambda: None) -> None:
         """Start timing a new call; ``before_result`` is called before each result is recorded."""
         self.first_sent_us = self.last_answered_us = None
-        self.dropped = 0
         self._before_result = before_result
 
     def acknowledged(self, seq: int, inherited: Mapping[str, int] | None = None) -> None:

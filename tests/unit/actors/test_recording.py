@@ -324,6 +324,7 @@ def test_at_its_last_bound_the_oldest_summary_is_dropped_loudly(
     records = drain(bench.keeper)
     assert [record.ticket for record in contents(records)] == [1001, 1002, 1004, 1005]
     assert verify_chain(records) is None, "what was dropped had not been sealed"
+    assert bench.keeper.lost_closes == {a_close(3).close_id}
 
 
 def test_a_shared_answer_is_sealed_behind_the_close_that_it_names() -> None:
