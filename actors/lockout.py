@@ -87,12 +87,12 @@ class Lockout:
         if lock is not None and lock.sweeping is None and user_id in self._roster:
             lock.sweeping = asyncio.create_task(self._sweep(user_id, lock))
 
-    def forget(self, user_id: str) -> bool:
-        """Stop sweeping an account; whether it was locked. On record it stays as it is."""
+    def forget(self, user_id: str) -> str | None:
+        """Stop sweeping an account; return what had locked it. On record it stays as it is."""
         lock = self._locks.pop(user_id, None)
         if lock is not None and lock.sweeping is not None:
             lock.sweeping.cancel()
-        return lock is not None
+        return None if lock is None else lock.trigger_id
 
     def stop(self) -> None:
         """Stop all sweeping; the locks stay on record."""

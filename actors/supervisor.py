@@ -291,11 +291,12 @@ class Supervisor:
         """
         await self.start()
         self._roster[user_id]
-        if not self._lockout.forget(user_id):
+        if (locked_by := self._lockout.forget(user_id)) is None:
             return False
         self._episodes.let_go(user_id)
         # Sealed before anything else can lock the account anew: the journal has the last word.
-        released = account_released(user_id, occurred_at=self._clock.wall_us(), initiator=by)
+        now = self._clock.wall_us()
+        released = account_released(user_id, occurred_at=now, initiator=by, locked_by=locked_by)
         written = self._outbox.hand_in([self._chain.seal(released)])
         self._watching.released(user_id)
         await asyncio.shield(written)

@@ -238,12 +238,23 @@ def account_locked(user_id: str, trigger_id: str, *, occurred_at: int) -> AuditR
     )
 
 
-def account_released(user_id: str, *, occurred_at: int, initiator: str) -> AuditRecord:
-    """Record that an account may trade again; ``initiator`` is who released it."""
+def account_released(
+    user_id: str, *, occurred_at: int, initiator: str, locked_by: str = ""
+) -> AuditRecord:
+    """Record that an account may trade again.
+
+    Args:
+        user_id: the account.
+        occurred_at: when, µs UTC.
+        initiator: who released it.
+        locked_by: the episode that had locked it; with the time, for clocks may be set back, it
+            makes the release's identity.
+    """
+    natural = (occurred_at, locked_by) if locked_by else (occurred_at,)
     return plain_event(
         EventType.ACCOUNT_RELEASED,
         user_id,
-        occurred_at,
+        *natural,
         occurred_at=occurred_at,
         description="released",
         initiator=initiator,
