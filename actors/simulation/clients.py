@@ -66,12 +66,16 @@ class Clients:
         except TimeoutError as error:
             raise NobodyAnswered(f"{method}: no answer within {ANSWER_S} s") from error
 
-    async def ask_until_answered(self, method: str, *args: Any) -> Any:
+    async def ask_until_answered(
+        self, method: str, *args: Any, call: CallSeen | None = None
+    ) -> Any:
         """Call the supervisor again and again until it answers."""
         while True:
             try:
                 return await self.ask(method, *args)
             except (NobodyAnswered, AuditError) as error:
+                if call is not None:
+                    call.was_unanswered = True
                 self._world.history.note("unanswered", call=method, why=type(error).__name__)
             await asyncio.sleep(RETRY_S)
 
@@ -264,7 +268,7 @@ class Clients:
         history.note("call", call.user_id, number=call.number, what=call.kind, key=call.key)
         try:
             if isinstance(mandate, GuardTrigger):
-                await self.ask_until_answered("submit", (mandate,))
+                await self.ask_until_answered("submit", (mandate,), call=call)
                 call.acknowledged_us = round(time.seconds() * 1e6)
                 history.note("accepted", call.user_id, number=call.number)
                 (report,) = await self.ask_until_answered("reports", (call.episode,))
@@ -272,7 +276,7 @@ class Clients:
                 self._take(call, report.results, report.durable)
                 call.state = report.state.value
             else:
-                results, durable = await self.ask_until_answered("close", mandate)
+                results, durable = await self.ask_until_answered("close", mandate, call=call)
                 self._take(call, results, durable)
             call.status = "ok"
         except IdempotencyConflict as error:

@@ -40,6 +40,8 @@ class CallSeen:
     """State of the episode that it is told."""
     error: str = ""
     ticket: int | None = None
+    was_unanswered: bool = False
+    """Whether it had to be made again: what the first one came to, nobody was told."""
     is_untroubled: bool = False
     """Whether no fault touched its account or the whole engine while it lasted, nor shortly
     before; a disk may have been ill."""

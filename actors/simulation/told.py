@@ -102,8 +102,8 @@ def _completion(call: CallSeen) -> Completion:
     if call.status == "ok" and all(result.success for result in results):
         # An episode that could not even read its account says so as a whole.
         status = "unknown" if call.state == "residual" and not results else "ok"
-    elif call.status == "refused":
-        status = "unknown"  # it ended in an error, which may have come after an order
+    elif call.status == "refused" or call.was_unanswered:
+        status = "unknown"  # an order may have gone before the error, or before it was asked again
     return Completion(
         call=str(call.number),
         status=status,

@@ -116,7 +116,9 @@ def _may_be_open(story: Story, call: Invocation, end: Completion | None) -> bool
 def _ask(call: Invocation, end: Completion | None, result: PositionResult | None) -> Ask:
     if result is not None:
         final = result if result.is_final else None
-        return Ask(call, end, final, refused=final is None)
+        return Ask(
+            call, end, final, refused=final is None and not (end and end.status == "unknown")
+        )
     return Ask(
         call, end, None, refused=end is not None and end.status == "fail" and not end.results
     )

@@ -182,3 +182,18 @@ def test_every_kind_has_a_history_that_shows_it() -> None:
     here = {str(case.values[1]) for case in CASES}
     elsewhere = {"unserial_pair", "sent_too_early", "stale_request", "undecided"}
     assert here | elsewhere == {kind.value for kind in Kind}
+
+
+@pytest.mark.parametrize(("status", "is_doubled"), [("unknown", False), ("fail", True)])
+def test_an_entry_refused_in_a_call_that_was_repeated_may_have_acted_before(
+    status: str, is_doubled: bool
+) -> None:
+    refused = replace(REFUSED, close_id="", tag="")
+    history = good(
+        invocations=(invoked(), invoked("c2", at=110, volume=0.2)),
+        completions=(
+            completed("c1", 300, refused, status=status),
+            completed("c2", 310, result(outcome="partial", volume=1.0)),
+        ),
+    )
+    assert ("double_close" in kinds(history)) is is_doubled
