@@ -72,7 +72,7 @@ class Episodes:
         self._on_lock = on_lock
         self._on_end = on_end
         self._episodes: OrderedDict[str, Episode] = OrderedDict()
-        self._leftovers = Leftovers(roster, outbox, clock)
+        self.leftovers = Leftovers(roster, outbox, clock)
         self._earlier: frozenset[str] = frozenset()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._youngest: dict[str, Episode] = {}
@@ -379,7 +379,7 @@ class Episodes:
         are_written = await self._is_written(closes) and await self._is_written(ended)
         episode.durable = are_written and not (reply and reply.held_back)
         if not episode.durable:
-            self._leftovers.collect(episode.mandate.user_id)
+            self.leftovers.collect(episode.mandate.user_id)
         if episode.durable:
             episode.durable_us = self._clock.wall_us()
         episode.state = state

@@ -45,7 +45,6 @@ from engine.patience import Patience
 
 _log = logging.getLogger(__name__)
 
-
 LONGEST_FAREWELL_S = 60.0
 """How long a shutdown waits for its last records to be on disk."""
 
@@ -181,6 +180,7 @@ class Supervisor:
         async def recover() -> None:
             try:
                 await self._roster.revive(user_id)
+                self._episodes.leftovers.collect(user_id)  # its last reply may have been lost
             except (RiskEngineError, ValueError) as error:
                 _log.error("account %s is not ready yet: %s", user_id, error)
 
