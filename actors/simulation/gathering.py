@@ -19,6 +19,7 @@ from actors.simulation.promptness import first_orders
 from actors.simulation.untroubled import Troubles
 from actors.simulation.world import World
 from audit.chain import ChainHead, SealedRecord
+from audit.intake import UNPROVEN
 from audit.records import record_of
 from audit.rows import EVENT_ID
 from audit.verify import verify_store
@@ -143,9 +144,13 @@ def _look_at_audit(world: World, run: Run, stored: bool) -> None:
         return
     ledger = audit.ledger
     run.open_episodes = [episode.trigger_id for episode in ledger.open_episodes()]
-    apart = [item.record for item in ledger.set_aside()]
+    set_aside = ledger.set_aside()
+    apart = [item.record for item in set_aside]
     run.apart = [(record.stream, record.seq) for record in apart]
-    for record in apart:
+    for item in set_aside:
+        record = item.record
+        if item.reason == UNPROVEN:
+            continue  # a replaced life's opinion: whoever was told it, another check asks
         known = world.board.records.get(record.event_id)
         # Two lives may come to the same end: the later record is kept apart, and that is right.
         if known is None or known.stream == record.stream:

@@ -32,6 +32,8 @@ def first_orders(run: Run, history: History, troubles: Troubles) -> Iterator[Fir
         before = [event for event in history if event.at_us <= sent_us]
         if _is_busy(before, call) or _takes_over(account, first):
             continue
+        if _supervisor_cannot_begin(before, call.begun_us):
+            continue
         yield FirstOrder(
             call.user_id, call.episode, call.begun_us, sent_us, _was_disk_ill(before, call.begun_us)
         )
@@ -69,6 +71,21 @@ def _is_busy(before: list[Event], call: CallSeen) -> bool:
         elif event.kind == "episode" and event.at_us < call.begun_us:
             states[event.facts["episode"]] = event.facts["state"]
     return any(state not in _FINAL for state in states.values())
+
+
+def _supervisor_cannot_begin(before: list[Event], since_us: int) -> bool:
+    """Whether a new life of the supervisor waited for the journal: its number has to be on disk."""
+    ill: set[str] = set()
+    waits = False
+    for event in before:
+        if event.at_us > since_us:
+            break
+        if event.kind == "disk" and str(event.facts["what"]).startswith("journal"):
+            (ill.add if event.facts["on"] else ill.discard)(str(event.facts["what"]))
+            waits = waits and bool(ill)
+        elif event.kind == "born" and str(event.facts["process"]).startswith("supervisor/"):
+            waits = bool(ill)
+    return waits
 
 
 def _was_disk_ill(before: list[Event], since_us: int) -> bool:
