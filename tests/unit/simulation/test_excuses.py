@@ -7,7 +7,25 @@ import pytest
 from actors.simulation.facts import Run
 from actors.simulation.invariants import violations_of
 from engine.outcomes import Outcome
-from tests.unit.simulation.samples import account, call, deal, given_up_at_once, good_run, result
+from tests.unit.simulation.samples import (
+    TICKET,
+    accepted,
+    account,
+    call,
+    close,
+    closed,
+    deal,
+    finished,
+    given_up_at_once,
+    good_run,
+    locked,
+    opened,
+    released,
+    result,
+    sealed,
+)
+
+SECOND = TICKET + 1
 
 
 def fails(outcome: Outcome, text: str, **of_account: object) -> Run:
@@ -48,3 +66,21 @@ def test_a_failure_of_an_earlier_call_with_the_same_key_is_its_answer() -> None:
     second.is_untroubled = True
     run = good_run(calls=[first, second])
     assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
+
+
+def test_a_released_account_may_hold_what_is_opened() -> None:
+    run = good_run(
+        accounts=[account(open_positions=[opened(SECOND, 5_000)], locked_by=None)],
+        records=[
+            *sealed("supervisor:1", accepted(), locked(), finished(), released()),
+            *sealed("account:ann:1", closed()),
+        ],
+    )
+    run.accounts[0].deals.append(deal(3, 0, 5_000, identifier=SECOND))
+    assert violations_of(run) == []
+
+
+def test_a_stop_between_read_and_order_excuses_a_turned_net_position() -> None:
+    beyond = close(open_before=0.0, ours_between=0.0)
+    run = good_run(accounts=[account(is_hedging=False, closes=[beyond])])
+    assert "no double close" not in {v.promise for v in violations_of(run)}

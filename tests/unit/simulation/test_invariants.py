@@ -25,7 +25,6 @@ from tests.unit.simulation.samples import (
     good_run,
     locked,
     opened,
-    released,
     result,
     sealed,
     turned,
@@ -391,21 +390,3 @@ def test_what_died_with_its_life_needs_no_summary() -> None:
     run = no_summary_at_the_bound()
     run.died_us["ann/1"] = 2_000
     assert "bound is alarmed" not in {v.promise for v in violations_of(run)}
-
-
-def test_a_released_account_may_hold_what_is_opened() -> None:
-    run = good_run(
-        accounts=[account(open_positions=[opened(SECOND, 5_000)], locked_by=None)],
-        records=[
-            *sealed("supervisor:1", accepted(), locked(), finished(), released()),
-            *sealed("account:ann:1", closed()),
-        ],
-    )
-    run.accounts[0].deals.append(deal(3, 0, 5_000, identifier=SECOND))
-    assert violations_of(run) == []
-
-
-def test_a_stop_between_read_and_order_excuses_a_turned_net_position() -> None:
-    beyond = close(open_before=0.0, ours_between=0.0)
-    run = good_run(accounts=[account(is_hedging=False, closes=[beyond])])
-    assert "no double close" not in {v.promise for v in violations_of(run)}
