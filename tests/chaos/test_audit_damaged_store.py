@@ -134,7 +134,7 @@ def test_a_flipped_bit_in_the_journals_own_log_is_never_silence(
     data[len(data) // 2] ^= 1  # SQLite drops this frame and all that follow
     log.write_bytes(data)
     with _reopen(crashed) as ledger:
-        assert "the journal lacks the last records: took over" in ledger.status().alarms[0]
+        assert "the store goes on where the journal ends" in ledger.status().alarms[0]
         assert ledger.count() == _COUNT
         opened = ledger.open_stream("account:u3")
         assert opened.incarnation == 2
