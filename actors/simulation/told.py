@@ -43,9 +43,7 @@ _WHO: dict[int, str] = {
 
 def history_of(run: Run) -> History:
     """Turn the facts of a run into what :func:`audit.history.check` judges."""
-    # A trigger that was refused for its name may name another account's positions, which stand
-    # in no book of its own.
-    calls = [c for c in run.calls if not (c.kind == "trigger" and c.status == "conflict")]
+    calls = [call for call in run.calls if not _was_refused_at_once(call)]
     return History(
         header=Header(settle_window_us=round(SETTLE_WINDOW_S * 1e6), requests=True, records=True),
         invocations=tuple(_invocation(call) for call in calls),
@@ -73,6 +71,16 @@ def lines_of(history: History) -> str:
         *history.records,
     )
     return "".join(line_of(event) + "\n" for event in events)
+
+
+def _was_refused_at_once(call: CallSeen) -> bool:
+    """Whether a trigger was refused for its name, and never did anything.
+
+    It may name another account's positions, which stand in no book of its own. One that had to be
+    made again may have acted before: its mandate died with its supervisor, before it was on disk,
+    and another has taken its name since.
+    """
+    return call.kind == "trigger" and call.status == "conflict" and not call.was_unanswered
 
 
 def _invocation(call: CallSeen) -> Invocation:

@@ -68,6 +68,17 @@ def test_a_failure_of_an_earlier_call_with_the_same_key_is_its_answer() -> None:
     assert "closes what it can" not in {violation.promise for violation in violations_of(run)}
 
 
+@pytest.mark.parametrize("was_unanswered", [True, False])
+def test_a_trigger_whose_name_was_taken_may_have_acted_only_if_it_had_to_be_made_again(
+    was_unanswered: bool,
+) -> None:
+    refused = call(status="conflict", results=(), acknowledged_us=None, ended_us=5_000)
+    refused.was_unanswered = was_unanswered
+    taker = call(1, begun_us=3_000, acknowledged_us=3_500, ended_us=4_000)
+    broken = {violation.promise for violation in violations_of(good_run(calls=[refused, taker]))}
+    assert broken == (set() if was_unanswered else {"has an explanation"})
+
+
 def test_a_released_account_may_hold_what_is_opened() -> None:
     run = good_run(
         accounts=[account(open_positions=[opened(SECOND, 5_000)], locked_by=None)],
