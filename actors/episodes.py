@@ -274,6 +274,8 @@ class Episodes:
         try:
             await self._await_journal(episode, written)
             await self._close_until_final(episode)
+            while not await self._is_handed_over(episode):
+                await self._close_until_final(episode)
         except UnknownAccount as error:  # let go of meanwhile: it goes on when it is added again
             self._put_off(episode, error)
             return
@@ -317,6 +319,17 @@ class Episodes:
             if episode.is_let_go:
                 episode.error = "the account was released while its market was closed"
                 return
+
+    async def _is_handed_over(self, episode: Episode) -> bool:
+        """Whether all records of the account's answer are here, if need be after a wait: until
+        then they may be lost with the account, and an end on record would have nothing to show."""
+        reply = episode.reply
+        if reply is None or not reply.held_back:
+            return True
+        user_id = episode.mandate.user_id
+        life = self._roster[user_id].incarnation
+        self._outbox.offer(reply.records)
+        return await self.leftovers.collected(user_id, life, self._config.episode_budget_s)
 
     async def _answered(self, episode: Episode) -> CloseReply:
         """Get the account's answer, in its turn; see :func:`actors.reaching.answer_of`."""
