@@ -16,7 +16,6 @@ from actors.outbox import AuditOutbox
 from actors.reaching import answer_of
 from actors.roster import Roster
 from audit.chain import ChainWriter, SealedRecord
-from audit.errors import AuditError
 from audit.events import account_locked, mandate_of
 from audit.records import record_of
 from engine.clock import Clock
@@ -275,6 +274,8 @@ class Episodes:
         try:
             await self._await_journal(episode, written)
             await self._close_until_final(episode)
+            while not await self._is_handed_over(episode):
+                await self._close_until_final(episode)
         except UnknownAccount as error:  # let go of meanwhile: it goes on when it is added again
             self._put_off(episode, error)
             return
@@ -319,6 +320,17 @@ class Episodes:
                 episode.error = "the account was released while its market was closed"
                 return
 
+    async def _is_handed_over(self, episode: Episode) -> bool:
+        """Whether all records of the account's answer are here, if need be after a wait: until
+        then they may be lost with the account, and an end on record would have nothing to show."""
+        reply = episode.reply
+        if reply is None or not reply.held_back:
+            return True
+        user_id = episode.mandate.user_id
+        life = self._roster[user_id].incarnation
+        self._outbox.offer(reply.records)
+        return await self.leftovers.collected(user_id, life, self._config.episode_budget_s)
+
     async def _answered(self, episode: Episode) -> CloseReply:
         """Get the account's answer, in its turn; see :func:`actors.reaching.answer_of`."""
         episode.is_due_at(self._roster[episode.mandate.user_id])
@@ -341,21 +353,11 @@ class Episodes:
             wait_s = min(growing_s, LONGEST_SESSION_PAUSE_S)
         episode.state = EpisodeState.WAITING
         episode.waiting_until_us = self._clock.wall_us() + round(wait_s * 1e6)
-        self._handed_in(episode, reply.records)
+        self._outbox.offer(reply.records)
         end = self._clock.monotonic() + wait_s
         while self._clock.monotonic() < end and not episode.is_let_go:
             await self._clock.sleep(min(1.0, max(0.0, end - self._clock.monotonic())))
         episode.waiting_until_us = None
-
-    def _handed_in(
-        self, episode: Episode, records: Sequence[SealedRecord]
-    ) -> asyncio.Future[None] | None:
-        """Hand records in; ``None`` if they are not taken: their account holds them."""
-        try:
-            return self._outbox.hand_in(records)
-        except AuditError as error:
-            _log.error("records of episode %s: %s", episode.id, error)
-            return None
 
     @staticmethod
     async def _is_written(written: asyncio.Future[None] | None) -> bool:
@@ -372,10 +374,10 @@ class Episodes:
                 f"episode {episode.id} of {episode.mandate.user_id} ended with "
                 f"{episode.residual} positions that are not surely closed: {episode.error or ''}"
             )
-        closes = self._handed_in(episode, reply.records if reply else ())
+        closes = self._outbox.offer(reply.records if reply else ())
         # By itself: what was sealed must go out, though the outbox takes no more of accounts.
         end = self._chain.seal(episode.finished_record(self._clock.wall_us()))
-        ended = self._handed_in(episode, [end])
+        ended = self._outbox.offer([end])
         are_written = await self._is_written(closes) and await self._is_written(ended)
         episode.durable = are_written and not (reply and reply.held_back)
         if not episode.durable:

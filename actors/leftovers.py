@@ -35,7 +35,7 @@ class Leftovers:
         self._roster = roster
         self._outbox = outbox
         self._clock = clock
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[bool]] = {}
 
     def collect(self, user_id: str) -> None:
         """See to it that what an account holds gets on disk; harmless when it is under way."""
@@ -43,18 +43,37 @@ class Leftovers:
             task = self._tasks[user_id] = asyncio.create_task(self._collect(user_id))
             task.add_done_callback(lambda _: self._tasks.pop(user_id, None))
 
-    async def _collect(self, user_id: str) -> None:
+    async def collected(self, user_id: str, life: int, within_s: float) -> bool:
+        """Wait until what a life of an account holds has been handed over.
+
+        Args:
+            user_id: the account.
+            life: the one that held it.
+            within_s: how long to wait for an account that lives.
+
+        Returns:
+            ``False`` if that life was lost, and what it held with it.
+        """
+        self.collect(user_id)
+        task = self._tasks[user_id]
+        done, _ = await asyncio.wait({task}, timeout=within_s)
+        if done and not task.result():
+            return False
+        return user_id not in self._roster or self._roster[user_id].incarnation == life
+
+    async def _collect(self, user_id: str) -> bool:
         pause_s = FIRST_PAUSE_S
         while user_id in self._roster:
             await self._outbox.drained()
             try:
                 seen = await self._roster.call(user_id, lambda link, term: link.exposure(term))
             except ActorLost:
-                return  # what it held goes to its next life, as far as it was handed over
+                return False  # what it held goes to its next life, as far as it was handed over
             except RiskEngineError as error:
                 _log.warning("what account %s holds could not be asked for: %s", user_id, error)
             else:
                 if not seen.held:
-                    return
+                    return True
             await self._clock.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return True

@@ -19,11 +19,7 @@ from typing import Any
 from actors.cancelling import cancel_pending_first
 from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
-from actors.mandated import (
-    carry_out,
-    left_open,
-    refusals_in,
-)
+from actors.mandated import carry_out, left_open, refusals_in
 from actors.messages import (
     AccountBook,
     Activated,
@@ -62,9 +58,12 @@ share, which may have to shrink for others."""
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
 
-
 MOST_FINALS = 1_000
 """Mandates whose answers a life remembers whole, in case they are handed to it once more."""
+
+Scoped = tuple[str, tuple[PositionRef, ...] | None]
+"""A mandate by its name and what it covers: a name whose first mandate died with its supervisor,
+before it was on disk, may come again with another scope."""
 
 
 class AccountLife:
@@ -145,8 +144,8 @@ class AccountLife:
             )
         self._broker = self._closer.broker
         self._witness = Witness(self._closer, self._keeper, self.incarnation)
-        self._finals: dict[str, CloseReply] = {}
-        self._postponed: dict[str, list[PositionRef]] = {}
+        self._finals: dict[Scoped, CloseReply] = {}
+        self._postponed: dict[Scoped, list[PositionRef]] = {}
         self._patience = Patience(clock, random, first_s=0.1, longest_s=2.0)
         self._guarding = Guarding(
             user_id, self._broker, feed, clock, guards, activation.poll_interval_s, self._keeper
@@ -205,13 +204,14 @@ class AccountLife:
         return self._activation.policy.settle_window_s + max(left, default=0.0)
 
     def sign(self) -> LifeSign:
-        """Say which life this is, and ask for the lease with it."""
+        """Say which life this is and what it holds, and ask for the lease with it."""
         return LifeSign(
             self.incarnation,
             self._activation.config_hash,
             self._clock.monotonic(),
             self._server,
             self._process,
+            self._keeper.hand_over(),
         )
 
     @property
@@ -227,9 +227,9 @@ class AccountLife:
             LeaseLost: this life may not send any more.
         """
         self._take(term)
-        name = episode_id_of(mandate)
+        name = episode_id_of(mandate), mandate.positions
         policy = self._activation.policy
-        self._guarding.accepted(name)
+        self._guarding.accepted(episode_id_of(mandate))
         final = self._finals.get(name)
         if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
             return self._with_records(final)

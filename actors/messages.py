@@ -77,6 +77,8 @@ class LifeSign:
     """The broker's."""
     process: str
     """Identity of the operating system's process, see :mod:`actors.process_identity`."""
+    records: tuple[SealedRecord, ...] = ()
+    """What it holds and does not know to be on disk: it may hang before it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)

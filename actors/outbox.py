@@ -131,6 +131,14 @@ class AuditOutbox:
             self._sending = asyncio.create_task(self._send_all())
         return written
 
+    def offer(self, records: Sequence[SealedRecord]) -> asyncio.Future[None] | None:
+        """Hand records in; ``None`` if they are not taken: their account holds them."""
+        try:
+            return self.hand_in(records)
+        except AuditError as error:
+            _log.error("records were not taken: %s", error)
+            return None
+
     def alarm(self, text: str) -> None:
         """Tell people something."""
         _log.error("%s", text)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TypeVar
 
 from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
-from actors.messages import Activated, Activation, GuardThresholds, LifeSign, Term
+from actors.messages import Activated, Activation, GuardThresholds, Term
 from actors.outbox import AuditOutbox
 from actors.roster_entry import RosterEntry
 from audit.chain import SealedRecord
@@ -204,8 +204,7 @@ class Roster:
         asked_at = getattr(answer, "asked_at", None)
         if asked_at is not None:
             self._granted(entry, asked_at)
-        streams = {record.stream for record in getattr(answer, "records", ())}
-        entry.inherited = tuple(sorted(streams - {entry.stream}))
+        entry.holds(getattr(answer, "records", ()))
         return answer
 
     async def call_again(
@@ -235,11 +234,15 @@ class Roster:
                 return
             entry.link = await self._stage.start_account(user_id)
             sign = await self._attended(entry, entry.link.life(), STARTING_S)
-            if sign is not None and self._is_ours(entry, sign):
-                entry.server, entry.process = sign.server, sign.process
-                entry.is_lost = False
-                self._granted(entry, sign.asked_at)
-                return
+            if sign is not None and sign.incarnation == entry.incarnation:
+                # Now: it may hang or be replaced before it is asked for anything else.
+                entry.holds(sign.records)
+                self._outbox.offer(sign.records)
+                if sign.config_hash == self._config.digest:
+                    entry.server, entry.process = sign.server, sign.process
+                    entry.is_lost = False
+                    self._granted(entry, sign.asked_at)
+                    return
             _log.error("account %s: life %d is over; a new one begins", user_id, entry.incarnation)
             (opened,) = await self._audit.open_streams([account_owner(user_id)])
             # From here on no other life's lease is renewed.
@@ -319,9 +322,6 @@ class Roster:
         entry.earlier = [life for life in entry.earlier if life[1] > now]
         lives = [*entry.earlier, (entry.process, entry.lease_end)]
         return tuple((process, max(0.0, end - now)) for process, end in lives)
-
-    def _is_ours(self, entry: RosterEntry, sign: LifeSign) -> bool:
-        return sign.incarnation == entry.incarnation and sign.config_hash == self._config.digest
 
     def _granted(self, entry: RosterEntry, asked_at: float) -> None:
         # The life counts from when it asked; counted from now, ours ends later for sure.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from actors.links import AccountLink
+from audit.chain import SealedRecord
 from audit.streams import account_owner, stream_name
 from engine.brokers.account_spec import AccountSpec
 
@@ -38,6 +40,11 @@ class RosterEntry:
     inherited: tuple[str, ...] = ()
     """Streams of earlier lives whose last records the present one holds as its own."""
     arming: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def holds(self, records: Iterable[SealedRecord]) -> None:
+        """Take note of the streams whose records its present life holds."""
+        streams = {record.stream for record in records}
+        self.inherited = tuple(sorted(streams - {self.stream}))
 
     @property
     def stream(self) -> str:

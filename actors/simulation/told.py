@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 from uuid import UUID
 
+from actors.dead_orders import undoing_keys
 from actors.simulation.facts import AccountSeen, CallSeen, DealSeen, Run
 from actors.simulation.timing import SETTLE_WINDOW_S
 from audit.history import (
@@ -23,7 +25,7 @@ from audit.history.history import Event
 from audit.history.writing import line_of
 from audit.records import AuditRecord, EventType
 from engine.brokers.port import ClosedBy
-from engine.identity import close_tag, is_close_tag
+from engine.identity import close_id, close_tag, is_close_tag
 from engine.models import CloseResult
 
 _ENTRIES: dict[int, Literal["in", "out", "inout", "out_by"]] = {
@@ -43,12 +45,10 @@ _WHO: dict[int, str] = {
 
 def history_of(run: Run) -> History:
     """Turn the facts of a run into what :func:`audit.history.check` judges."""
-    # A trigger that was refused for its name may name another account's positions, which stand
-    # in no book of its own.
-    calls = [c for c in run.calls if not (c.kind == "trigger" and c.status == "conflict")]
+    calls = [told for call in run.calls if (told := _as_far_as_it_acted(run, call)) is not None]
     return History(
         header=Header(settle_window_us=round(SETTLE_WINDOW_S * 1e6), requests=True, records=True),
-        invocations=tuple(_invocation(call) for call in calls),
+        invocations=(*(_invocation(call) for call in calls), *_died_unwritten(run)),
         completions=tuple(_completion(call) for call in calls if call.ended_us is not None),
         positions=tuple(p for account in run.accounts for p in _positions(account)),
         deals=tuple(_deal(deal) for account in run.accounts for deal in account.deals),
@@ -73,6 +73,55 @@ def lines_of(history: History) -> str:
         *history.records,
     )
     return "".join(line_of(event) + "\n" for event in events)
+
+
+def _as_far_as_it_acted(run: Run, call: CallSeen) -> CallSeen | None:
+    """Return a call with what it can have touched; ``None`` if that is nothing.
+
+    A trigger that was refused for its name did nothing, unless it had to be made again: its first
+    mandate may have died with its supervisor, before it was on disk, and another has taken its
+    name since. It may name another account's positions, which stand in no book of its own.
+    """
+    if call.kind != "trigger" or call.status != "conflict":
+        return call
+    if not call.was_unanswered:
+        return None
+    if call.positions is None:
+        return call
+    account = run.account(call.user_id)
+    own = {*map(str, account.aliases.values()), *(str(deal.identifier) for deal in account.deals)}
+    positions = tuple(name for name in call.positions if name in own)
+    return replace(call, positions=positions) if positions else None
+
+
+def _died_unwritten(run: Run) -> Iterator[Invocation]:
+    """Yield the sweeps that closed something and whose mandates never were on disk.
+
+    No client has asked for them. What they closed has no record if the account died as well.
+    """
+    asked = {call.episode for call in run.calls}
+    for episode in run.episodes:
+        if episode.is_on_disk or episode.name in asked:
+            continue
+        keys = (episode.name, *undoing_keys(episode.name))
+        closed = {
+            str(deal.identifier)
+            for deal in run.account(episode.user_id).deals
+            for key in keys
+            if deal.comment == close_tag(close_id(episode.user_id, str(deal.identifier), key))
+        }
+        if closed:
+            yield Invocation(
+                call=f"sweep {episode.name}",
+                client="engine",
+                user_id=episode.user_id,
+                kind="liquidate",
+                key=episode.name,
+                invoked_us=episode.begun_us,
+                positions=tuple(sorted(closed)),
+                ticket=None,
+                volume=None,
+            )
 
 
 def _invocation(call: CallSeen) -> Invocation:

@@ -103,10 +103,10 @@ RECORDING_FAULTS = (
         (
             Edit(
                 "actors/episodes.py",
-                "            await self._close_until_final(episode)\n",
+                "            await self._await_journal(episode, written)\n",
+                "            await self._await_journal(episode, written)\n"
                 "            if isinstance(episode.mandate, DirectClose):\n"
-                '                raise RuntimeError("given up")\n'
-                "            await self._close_until_final(episode)\n",
+                '                raise RuntimeError("given up")\n',
             ),
         ),
     ),
@@ -116,10 +116,10 @@ RECORDING_FAULTS = (
         (
             Edit(
                 "actors/episodes.py",
-                "            await self._close_until_final(episode)\n",
+                "            await self._await_journal(episode, written)\n",
+                "            await self._await_journal(episode, written)\n"
                 '            if getattr(episode.mandate, "severity", None) == "warning":\n'
-                '                raise RuntimeError("given up")\n'
-                "            await self._close_until_final(episode)\n",
+                '                raise RuntimeError("given up")\n',
             ),
         ),
     ),

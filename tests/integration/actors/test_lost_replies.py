@@ -20,7 +20,7 @@ from engine.models import Severity
 from engine.outcomes import Verdict
 from tests.integration.actors.conftest import Local
 from tests.integration.actors.local_stage import spec
-from tests.integration.actors.test_exactly_once import liquidate, records, trigger, until
+from tests.integration.actors.test_exactly_once import liquidate, records, results, trigger, until
 from tests.scripted_broker import say
 
 
@@ -156,6 +156,30 @@ async def test_what_an_idle_account_had_no_room_for_is_asked_for_when_there_is_r
     await until(lambda: life._keeper.held == 0)
     closed = await records(local, EventType.POSITION_CLOSED)
     assert {record.ticket for record in closed} == set(range(1, 9))
+
+
+async def test_what_a_reply_had_no_room_for_is_found_again_when_its_account_dies(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.recording.MOST_IN_ONE_GO", 3)
+    await local.add("ann", positions=8)
+    local.stage.local_audit.failures = 10**9
+    warning = trigger("ann", trigger_id="t", severity=Severity.WARNING)
+    submitting = asyncio.create_task(local.supervisor.submit([warning]))
+    await until(lambda: "t" in local.supervisor._episodes._episodes)
+    episode = local.supervisor._episodes._episodes["t"]
+    await until(lambda: episode.reply is not None)
+    await local.stage.kill_account("ann")
+    local.stage.local_audit.failures = 0
+    async with asyncio.timeout(20):
+        await submitting
+        (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.FLAT
+    assert len(local.stage.broker("ann").sent) == 8, "nothing is closed twice"
+    closed = await records(local, EventType.POSITION_CLOSED)
+    assert {record.ticket for record in closed} == set(range(1, 9))
+    (later,) = await local.another_life().reports(["t"])
+    assert {result.ticket for result in results(later)} == set(range(1, 9))
 
 
 async def test_who_submits_a_trigger_again_is_told_no_sooner_that_it_is_on_disk(

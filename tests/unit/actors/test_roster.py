@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -123,6 +124,64 @@ async def test_the_next_supervisors_roster_adopts_what_lives(bench: Bench) -> No
     await asyncio.gather(*(bench.roster.revive("ann") for _ in range(5)))
     assert bench.stage.actors["ann"].lives == [1]
     assert await bench.term("ann") == Term(1, asked_at=7.0)
+
+
+def holding(bench: Bench, *records: SealedRecord) -> Account:
+    """Let ann's actor say with its life which records it holds."""
+    actor = bench.stage.actors["ann"]
+    assert actor.sign is not None
+    actor.sign = replace(actor.sign, records=records)
+    return actor
+
+
+def held(stream: str = "account:ann:1") -> SealedRecord:
+    return SealedRecord("closed", stream, 1, b"", b"", b"{}")
+
+
+async def test_what_an_adopted_life_holds_is_handed_in_before_anything_is_asked_of_it(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+    holding(bench, held())
+    bench.another_life()
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    await bench.outbox.drained()
+    assert (await bench.term("ann")).acknowledged == 1
+
+
+async def test_what_a_life_holds_is_inherited_by_the_one_that_replaces_it(bench: Bench) -> None:
+    await bench.arm("ann")
+    actor = holding(bench, held())
+    bench.another_life(most_attempts=3)
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    assert actor.lives == [1, 2]
+    assert actor.activations[-1].inherited == (held(),)
+
+
+async def test_a_life_that_others_have_followed_hands_in_nothing(bench: Bench) -> None:
+    await bench.arm("ann")
+    holding(bench, held())
+    bench.another_life()
+    bench.audit.newest["account:ann"] = 4
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    await bench.outbox.drained()
+    assert bench.outbox.on_disk("account:ann:1") == 0
+
+
+async def test_an_account_is_adopted_though_no_more_records_are_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.arm("ann")
+    holding(bench, held())
+    bench.another_life()
+    bench.remember("ann")
+    monkeypatch.setattr("actors.outbox.MOST_HELD", 0)
+    await bench.roster.revive("ann")
+    assert (await bench.term("ann")).incarnation == 1
+    assert bench.stage.actors["ann"].lives == [1]
 
 
 async def test_the_lease_is_renewed_for_the_newest_life_only(bench: Bench) -> None:
