@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from actors.simulation.board import Coverage
-from actors.simulation.run import SeedOutcome, run_seed
+from actors.simulation.run import SeedOutcome, run_seed, temporary_root
 from actors.simulation.workers import run_in_processes
 
 MOST_KEPT = 100
@@ -121,7 +123,10 @@ def run_seeds(
     run = partial(run_seed, accounts=accounts, positions=positions)
     seeds = range(first, first + count)
     if jobs > 1:
-        yield from run_in_processes(run, seeds, jobs=jobs, is_stopped=is_stopped)
+        # Processes may be killed in mid-run: what they leave is removed with this folder.
+        with TemporaryDirectory(prefix="simulated-", dir=temporary_root()) as folder:
+            run = partial(run, within=Path(folder))
+            yield from run_in_processes(run, seeds, jobs=jobs, is_stopped=is_stopped)
         return
     for seed in seeds:
         if is_stopped():

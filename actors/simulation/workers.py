@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
-from typing import NoReturn
 
 from actors.simulation.run import SeedOutcome
 
@@ -20,9 +17,8 @@ Run = Callable[[int], SeedOutcome]
 
 _LOOKS_EVERY_S = 0.1
 """How often whoever waits for the processes looks whether they are to stop."""
-_ENDS_WITHIN_S = 0.5
-"""A process that was told to end tidies up for so long; then it is killed."""
-_TOLD_TO_END = 128 + signal.SIGTERM
+_ENDS_WITHIN_S = 1.0
+"""A process that has nothing more to do ends by itself within this time, or is killed."""
 
 
 def run_in_processes(
@@ -34,8 +30,8 @@ def run_in_processes(
         run: runs one seed; it is sent to other processes, so it must pickle.
         seeds: what to run, each once.
         jobs: how many processes.
-        is_stopped: asked ten times a second; once it says yes, seeds at work are given up, and
-            what is done by then is yielded.
+        is_stopped: asked ten times a second; once it says yes, what is done by then is yielded,
+            and processes at work are killed: what their seeds leave on disk is the caller's.
 
     Raises:
         RuntimeError: a process ended although nobody told it to.
@@ -86,7 +82,8 @@ class _Worker:
     def give(self, seed: int | None) -> None:
         """Give it a seed; ``None``: there is no more."""
         self.seed = seed
-        self.line.send(seed)
+        with suppress(BrokenPipeError):  # it has ended: whoever takes its outcome is told so
+            self.line.send(seed)
 
     def take(self) -> SeedOutcome:
         """Take what it has come to."""
@@ -111,13 +108,12 @@ def _heard(workers: Sequence[_Worker], within_s: float) -> list[_Worker]:
 def _end(workers: list[_Worker]) -> None:
     """End all; harmless when done twice."""
     for worker in workers:
-        if worker.seed is not None:  # the others end by themselves
-            worker.process.terminate()
+        if worker.seed is not None:
+            worker.process.kill()
     for worker in workers:
         worker.process.join(_ENDS_WITHIN_S)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        worker.process.kill()
+        worker.process.join()
         worker.line.close()
     workers.clear()
 
@@ -125,21 +121,9 @@ def _end(workers: list[_Worker]) -> None:
 def _work(line: Connection, run: Run) -> None:
     """Run seeds until there are no more, or nobody is left to tell."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle
-    signal.signal(signal.SIGTERM, _leave)
-    try:
+    with suppress(EOFError, BrokenPipeError):
         while (seed := line.recv()) is not None:
             line.send(run(seed))
-    except (EOFError, BrokenPipeError):
-        return
-    except SystemExit:
-        os._exit(_TOLD_TO_END)  # its folder is gone; what else it held ends with it
-
-
-def _leave(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Give the seed up by an exception, so that its folder is removed; say nothing more."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)  # of half a simulation that is torn down nobody wants to read
-    raise SystemExit(_TOLD_TO_END)
 
 
 @contextmanager
