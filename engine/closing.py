@@ -284,7 +284,7 @@ class AccountCloser:
     def _answer_of_another_key(self, found: Found) -> CloseResult | None:
         """Return the full success that answers every key, unless the position is open anew."""
         close, position = found.close, found.position
-        full = self.memory.full_success(close.position)
+        full = self.memory.full_success(str(close.identifier))  # not by a name: see the finder
         # What its own order has closed is this key's own to tell, but as no second end.
         close.has_heir = full is not None and close.executed > 0 and position is None
         if full is None or close.has_heir:

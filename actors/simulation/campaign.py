@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.synchronize import Event
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from actors.simulation.board import Coverage
-from actors.simulation.run import SeedOutcome, run_seed
+from actors.simulation.run import SeedOutcome, run_seed, temporary_root
+from actors.simulation.workers import run_in_processes
 
 MOST_KEPT = 100
 """Failing seeds whose stories are kept; more are counted only."""
@@ -120,74 +117,21 @@ def run_seeds(
         positions: of each account at first.
         jobs: processes; results do not depend on it.
         is_stopped: asked again and again; once it says yes no further seed is begun, and what
-            has been done by then, or is being done, is yielded.
+            has been done by then is yielded. A seed at work is finished if this process runs
+            it, and given up if another one does.
     """
     run = partial(run_seed, accounts=accounts, positions=positions)
     seeds = range(first, first + count)
-    if jobs == 1:
-        for seed in seeds:
-            if is_stopped():
-                return
-            yield run(seed)
+    if jobs > 1:
+        # Processes may be killed in mid-run: what they leave is removed with this folder.
+        with TemporaryDirectory(prefix="simulated-", dir=temporary_root()) as folder:
+            run = partial(run, within=Path(folder))
+            yield from run_in_processes(run, seeds, jobs=jobs, is_stopped=is_stopped)
         return
-    # Spawned, not forked: whoever calls may have threads. Ctrl-C is the caller's to handle.
-    context = get_context("spawn")
-    stop = context.Event()
-    with ProcessPoolExecutor(
-        max_workers=jobs, mp_context=context, initializer=_begin_work, initargs=(stop,)
-    ) as pool:
-        size = max(1, min(20, count // (4 * jobs)))
-        try:
-            with _uninterrupted():
-                chunks = [
-                    pool.submit(_run_some, run, seeds[place : place + size])
-                    for place in range(0, count, size)
-                ]
-            for chunk in chunks:
-                while not chunk.done():  # wait() alone never ends for one that was cancelled
-                    wait([chunk], timeout=_LOOKS_EVERY_S)
-                    if is_stopped():
-                        stop.set()
-                        pool.shutdown(wait=False, cancel_futures=True)
-                if not chunk.cancelled():
-                    yield from chunk.result()
-        finally:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-_LOOKS_EVERY_S = 0.1
-"""How often whoever waits for other processes looks whether they are to stop."""
-
-_stops: list[Event] = []
-"""In a process that works for another one: set when it is to begin nothing more."""
-
-
-def _begin_work(stop: Event) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _stops.append(stop)
-
-
-def _run_some(run: Callable[[int], SeedOutcome], seeds: Sequence[int]) -> list[SeedOutcome]:
-    outcomes = []
     for seed in seeds:
-        if any(stop.is_set() for stop in _stops):
-            break
-        outcomes.append(run(seed))
-    return outcomes
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Have processes that are started here ignore Ctrl-C from their very beginning."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        if is_stopped():
+            return
+        yield run(seed)
 
 
 class Stopwatch:

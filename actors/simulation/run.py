@@ -53,8 +53,18 @@ class SeedOutcome:
     """For each of the first violations, the last events of the account concerned."""
 
 
+def temporary_root() -> Path | None:
+    """Return where folders of runs are best made; ``None``: where temporary folders go anyhow."""
+    return _MEMORY if _MEMORY.is_dir() else None
+
+
 def run_seed(
-    seed: int, *, accounts: int = 5, positions: int = 5, keep_history: bool = False
+    seed: int,
+    *,
+    accounts: int = 5,
+    positions: int = 5,
+    keep_history: bool = False,
+    within: Path | None = None,
 ) -> SeedOutcome:
     """Run one scenario and judge it.
 
@@ -63,13 +73,15 @@ def run_seed(
         accounts: how many there are.
         positions: how many each has at first.
         keep_history: whether the outcome holds the whole history.
+        within: the folder in which it makes its own, which it removes; chosen well if ``None``.
     """
-    return run_plan(make_plan(seed, accounts, positions), keep_history=keep_history)
+    plan = make_plan(seed, accounts, positions)
+    return run_plan(plan, keep_history=keep_history, within=within)
 
 
-def run_plan(plan: Plan, *, keep_history: bool = False) -> SeedOutcome:
+def run_plan(plan: Plan, *, keep_history: bool = False, within: Path | None = None) -> SeedOutcome:
     """Run a scenario and judge it; see :func:`run_seed`."""
-    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=_MEMORY if _MEMORY.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="simulated-", dir=within or temporary_root()))
     try:
         with silence():
             return run_in_virtual_time(_run(plan, folder, keep_history))
@@ -168,4 +180,4 @@ def _locked_are_flat(world: World, status: EngineStatus) -> bool:
     return True
 
 
-__all__ = ["Deadlock", "SeedOutcome", "run_plan", "run_seed"]
+__all__ = ["Deadlock", "SeedOutcome", "run_plan", "run_seed", "temporary_root"]

@@ -67,6 +67,8 @@ class World:
         self.board = EpisodeBoard(self.history)
         self.coverage = Coverage()
         self.acting = Acting(self.met, self.board.states)
+        # What a process is born with is counted and no event: it makes no moment a troubled one.
+        self._inborn = Acting(self._counted, self.board.states)
         self.config = simulated_config(folder, observes=plan.observes, most_held=plan.most_held)
         self._ear = AlarmEar(self._alarmed, folder)
         self.disk = Disk(
@@ -147,6 +149,9 @@ class World:
             origin_s=self.random.uniform(0.0, 1e4),
         )
         clock.skew_us = self.plan.skews_us.get(kind, 0)
+        if clock.skew_us:
+            self._inborn.begin(Disturbance.CLOCK_SKEW, process.name)
+            clock.at_reading = lambda: self._skew_read(process.name, self._inborn)
         self.processes[process.name] = process
         self.clocks[process.name] = clock
         return process, clock, number
@@ -306,6 +311,9 @@ class World:
     def met(self, kind: str, user_id: str) -> None:
         """Note that a fault has happened, and count the episodes that it met."""
         self.history.note("fault", user_id, what=str(kind))
+        self._counted(kind, user_id)
+
+    def _counted(self, kind: str, user_id: str) -> None:
         self.coverage.met(str(kind), self.board.states(user_id))
 
     def _alarmed(self, process: str, text: str) -> None:
@@ -327,16 +335,17 @@ class World:
         """Set a process's wall clock off by so much; it is counted where it is read."""
         clock = self.clocks[process]
         clock.skew_us = skew_us
-        clock.at_reading = lambda: self._skew_read(process)
+        clock.at_reading = lambda: self._skew_read(process, self.acting)
         self.acting.begin(Disturbance.CLOCK_SKEW, process)
         self.history.note("skew", process=process)
 
-    def _skew_read(self, process: str) -> None:
+    def _skew_read(self, process: str, acting: Acting) -> None:
         name = process.rpartition("/")[0]
         users: Iterable[str] = (name,) if name in self.venues else self.venues
         if name == AUDIT:
-            users = () if self._audit is None else self._audit.dating
-        self.acting.acted(Disturbance.CLOCK_SKEW, users, process, needs_open=True)
+            audit = self._audit
+            users = audit.dating if audit and audit.process.name == process else ()
+        acting.acted(Disturbance.CLOCK_SKEW, users, process, needs_open=True)
 
     def _message_fault(self, kind: Disturbance, user_id: str) -> None:
         self.met(kind, user_id)

@@ -44,7 +44,7 @@ class ChaosFigures:
 
     kills_asked: int
     kills: int
-    """Made: each on a live process, with an episode open."""
+    """Made on a live process with an episode open: an account's own, else anyone's."""
     kills_by_target: Mapping[str, int]
     kills_in_flight: int
     """Accounts killed while an order of theirs was at the venue, unanswered, by its count."""
@@ -105,7 +105,12 @@ def chaos_figures(
     closes: Sequence[AuditRecord],
     verdict: Verdict,
 ) -> ChaosFigures:
-    """Count what chaos has come to; mappings are by user."""
+    """Count what chaos has come to; mappings are by user.
+
+    A kill counts only if it met an open episode: the killer goes by open positions, and an
+    episode may have ended with some left over.
+    """
+    kills = [kill for kill in kills if _met_an_open_episode(kill, episodes)]
     recoveries = [_recovered_us(kill, venue_books, episodes) for kill in kills]
     times_s = [
         (at - kill.at_us) / 1_000_000
@@ -132,6 +137,16 @@ def chaos_figures(
         history_problems=[
             f"{found.kind.value}: {found.text}" for found in verdict.violations[:MOST_EXAMPLES]
         ],
+    )
+
+
+def _met_an_open_episode(kill: Kill, episodes: Iterable[EpisodeReport]) -> bool:
+    """Whether an episode that the kill concerns was accepted, and its end not yet on disk."""
+    return any(
+        episode.accepted_us <= kill.at_us
+        and (episode.durable_us is None or episode.durable_us > kill.at_us)
+        for episode in episodes
+        if kill.target is not Target.ACCOUNT or episode.user_id == kill.user_id
     )
 
 

@@ -75,7 +75,8 @@ class Killer:
     A kill is due when a certain part of all positions is closed, which the plan's seed decides.
     It is made on a live process only: an account's while it has positions to close, preferably
     with an order in flight; supervisor and audit while any account has, and not before they have
-    answered since the last kill.
+    answered since the last kill. Whether an episode was open is judged afterwards, by the
+    engine's own reports: see :func:`~actors.stress.chaos_figures.chaos_figures`.
 
     Args:
         plan: what is asked for.

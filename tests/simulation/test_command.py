@@ -2,8 +2,12 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
+from time import monotonic
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -108,3 +112,60 @@ def test_other_processes_stop_when_they_are_asked_to() -> None:
     )
     assert len(done) < 400
     assert [outcome.seed for outcome in done] == sorted({outcome.seed for outcome in done})
+
+
+def at_work(command: psutil.Process) -> list[psutil.Process]:
+    """Return the processes that are in the middle of a seed: each has a journal of its own."""
+    working = []
+    for child in command.children(recursive=True):
+        try:
+            files = [Path(file.path).name for file in child.open_files()]
+        except psutil.Error:  # it has just begun, or ended
+            continue
+        if "journal.sqlite" in files:
+            working.append(child)
+    return working
+
+
+def wait_a_little(command: subprocess.Popen[str]) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):  # it goes on
+        command.wait(0.05)
+
+
+def test_ctrl_c_ends_several_processes_at_once_and_leaves_nothing_behind() -> None:
+    # One such seed takes far longer than the command may take to end.
+    size = ["--seeds", "50", "--accounts", "200", "--positions", "60", "--jobs", "2"]
+    program = "from actors.cli.main import app; app()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "simulate", *size, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        process = psutil.Process(command.pid)
+        try:
+            deadline = monotonic() + 60
+            while len(working := at_work(process)) < 2:
+                assert monotonic() < deadline
+                wait_a_little(command)
+            everyone = process.children(recursive=True)
+            folders = {
+                Path(file.path).parent
+                for child in working
+                for file in child.open_files()
+                if file.path.endswith("journal.sqlite")
+            }
+            began = monotonic()
+            command.send_signal(signal.SIGINT)
+            out, err = command.communicate(timeout=30)
+            took_s = monotonic() - began
+        finally:
+            command.kill()
+    report = json.loads(out)
+    assert (command.returncode, report["interrupted"]) == (130, True)
+    assert err.strip() == f"Interrupted after {report['seeds']} seeds."
+    assert took_s < 3
+    _, alive = psutil.wait_procs(everyone, timeout=5)
+    assert alive == []
+    assert len(folders) == 2
+    assert not [folder for folder in folders if folder.exists()]

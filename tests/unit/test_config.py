@@ -120,3 +120,9 @@ def test_digests_lie_beside_the_journal_or_where_they_are_wanted(
     monkeypatch.chdir(tmp_path)
     elsewhere = EngineConfig(data_dir=Path("data"), digests_path=Path("other/digests.jsonl"))
     assert elsewhere.digests_file == tmp_path / "other" / "digests.jsonl"
+
+
+def test_who_says_nothing_enforces() -> None:
+    assert EngineConfig().mode == "enforce"
+    assert EngineConfig().closing_policy().sends_orders
+    assert not EngineConfig().closing_policy().allow_live

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from actors.links import ActorLost
 from actors.supervisor import Supervisor
+from audit.chain import SealedRecord
+from audit.receipts import AppendReceipt
 from engine.config import EngineConfig
-from tests.integration.actors.local_stage import LocalStage, spec
+from tests.integration.actors.local_stage import LocalSide, LocalStage, spec
+
+AWAY = 1_000_000
+"""Failures in a row: more than a test waits for."""
 
 
 @dataclass
@@ -43,3 +50,32 @@ async def local(tmp_path: Path) -> AsyncIterator[Local]:
     stage.supervisor = local.supervisor
     yield local
     await stage.stop()
+
+
+class Nowhere:
+    """Records that are on their way to an audit that is not there."""
+
+    def receipt(self) -> AppendReceipt | None:
+        raise ActorLost("the audit is away")
+
+
+@pytest.fixture
+async def away(local: Local, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Local]:
+    """Two accounts whose audit goes away once they are there, and takes nothing from anybody."""
+    local.another_life(journal_wait_s=0.02)
+    await local.add("ann", "bob")
+    local.stage.local_audit.failures = AWAY
+    ship = LocalSide.ship
+
+    def nowhere(side: LocalSide, life: int, records: Sequence[SealedRecord]) -> object:
+        return Nowhere() if local.stage.local_audit.failures else ship(side, life, records)
+
+    monkeypatch.setattr(LocalSide, "ship", nowhere)
+
+    def give_up() -> None:
+        for task in asyncio.all_tasks():
+            task.cancel("the test hangs")
+
+    limit = asyncio.get_running_loop().call_later(20, give_up)
+    yield local
+    limit.cancel()

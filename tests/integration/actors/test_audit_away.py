@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator, Callable, Sequence
-
-import pytest
+from collections.abc import Callable, Sequence
 
 from actors.links import ActorLost
 from actors.messages import EpisodeReport, EpisodeState
@@ -15,40 +13,8 @@ from audit.queries import RecordQuery
 from audit.receipts import AppendReceipt
 from audit.records import AuditRecord, EventType
 from engine.models import BulkCloseResult, GuardTrigger, GuardType
-from tests.integration.actors.conftest import Local
-from tests.integration.actors.local_stage import LocalSide
+from tests.integration.actors.conftest import AWAY, Local
 from tests.integration.actors.test_supervisor import kill_all_tasks
-
-AWAY = 1_000_000
-
-
-class Nowhere:
-    """Records that are on their way to an audit that is not there."""
-
-    def receipt(self) -> AppendReceipt | None:
-        raise ActorLost("the audit is away")
-
-
-@pytest.fixture
-async def away(local: Local, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Local]:
-    """Two accounts whose audit goes away once they are there, and takes nothing from anybody."""
-    local.another_life(journal_wait_s=0.02)
-    await local.add("ann", "bob")
-    local.stage.local_audit.failures = AWAY
-    ship = LocalSide.ship
-
-    def nowhere(side: LocalSide, life: int, records: Sequence[SealedRecord]) -> object:
-        return Nowhere() if local.stage.local_audit.failures else ship(side, life, records)
-
-    monkeypatch.setattr(LocalSide, "ship", nowhere)
-
-    def give_up() -> None:
-        for task in asyncio.all_tasks():
-            task.cancel("the test hangs")
-
-    limit = asyncio.get_running_loop().call_later(20, give_up)
-    yield local
-    limit.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -343,3 +343,14 @@ def test_a_scan_gives_each_row_once_in_pages_of_the_streams_that_are_wanted(kept
         assert list(store.scan(recorded_since=4_000_000_000_000_000)) == []
     finally:
         store.close()
+
+
+def test_the_journals_own_remarks_are_not_hashed(kept: Kept) -> None:
+    """When a record came and whether it was late is the journal's word alone."""
+    with attacker(kept.url) as run:
+        run(
+            "UPDATE reconciliation_log SET recorded_at = recorded_at - INTERVAL '1 hour' "
+            f"{_at(ANN, 3)}",
+            f"UPDATE reconciliation_log SET late = NOT late {_at(ANN, 3)}",
+        )
+    assert kept.verified().ok

@@ -415,3 +415,18 @@ async def test_a_lease_of_the_life_before_last_is_still_told(bench: Bench) -> No
     lives = actor.activations[-1].earlier_lives
     assert [process for process, _ in lives] == ["process-1", "process-2"]
     assert lives[0][1] > 0
+
+
+async def test_a_new_supervisor_knows_of_the_last_life_only(bench: Bench) -> None:
+    """What the one before it may still hold, only the dead supervisor could tell."""
+    await bench.arm("ann")
+    actor, entry = bench.stage.actors["ann"], bench.roster["ann"]
+    for number in (1, 2):
+        actor.sign, entry.is_lost, entry.process = None, True, f"process-{number}"
+        await bench.roster.revive("ann")
+    assert len(actor.activations[-1].earlier_lives) == 2
+    actor.sign = None
+    bench.another_life()
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    assert len(actor.activations[-1].earlier_lives) == 1

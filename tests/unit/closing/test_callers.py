@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from engine.brokers.port import Answer, CloseOrder
+from engine.errors import IdempotencyConflict
 from engine.outcomes import Outcome, Verdict
 from tests.scripted_broker import fill, say
 from tests.unit.closing.conftest import Desk
@@ -136,3 +137,23 @@ async def test_a_name_that_looks_like_another_positions_number_closes_nothing(de
     assert result.outcome is Outcome.NOT_FOUND
     assert 7 in desk.broker.open
     assert desk.broker.sent == []
+
+
+async def test_a_name_that_looks_like_a_closed_positions_number_is_not_answered_for_it(
+    desk: Desk,
+) -> None:
+    """Neither where the broker knows no such ticket, nor where it cannot be read."""
+    desk.broker.add(7)
+    gold = await desk.close(7, key="a", position_id="gold")
+    desk.broker.add(999)
+    missing = await desk.close(998, key="b", position_id="7")
+    assert (missing.success, missing.ticket, missing.outcome) == (False, 998, Outcome.NOT_FOUND)
+    desk.broker.unreadable = 10_000
+    unread = await desk.close(999, key="c", position_id="7")
+    assert await desk.close(7, key="d", position_id="seven") == gold, "its number is its own"
+    assert (unread.success, unread.ticket, unread.outcome) == (False, 999, Outcome.NOT_SENT)
+    with pytest.raises(IdempotencyConflict, match="position 7"):
+        await desk.close(7, key="c", position_id="gold")  # the name has used that key up
+    desk.broker.unreadable = 0
+    assert (await desk.close(999, key="e", position_id="7")).ticket == 999
+    assert desk.broker.open == {}

@@ -120,3 +120,17 @@ async def test_a_quote_of_nonsense_neither_trips_nor_spoils_the_next(broker: Wat
     assert "bid=nan" in look.blind
     broker.quotes.clear()
     assert await watch.look() == Look()
+
+
+async def test_each_life_begins_with_a_peak_of_its_own(broker: Watched) -> None:
+    """A fall that both lives together have seen is seen by neither."""
+    first = watch_of(broker)
+    for equity in (1500.0, 1210.0):
+        broker.equity(equity)
+        assert (await first.look()).trigger is None
+    second = watch_of(broker)
+    for equity in (1210.0, 1000.0):
+        broker.equity(equity)
+        assert (await second.look()).trigger is None
+    assert second.peak == 1210.0
+    assert (await first.look()).trigger is not None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from actors.messages import EpisodeState
 from actors.simulation.acting import Acting
 from actors.simulation.fault_kinds import Disturbance
+from actors.simulation.plan import make_plan
+from actors.simulation.run import SeedOutcome, run_plan
 
 SLOW = Disturbance.JOURNAL_SLOW
 SKEW = Disturbance.CLOCK_SKEW
@@ -59,3 +65,17 @@ def test_a_clock_counts_only_beside_an_open_episode_and_by_process() -> None:
     for process in ("ann/1", "ann/1", "supervisor/1"):
         bench.acting.acted(SKEW, ["ann"], process, needs_open=True)
     assert bench.met == [(SKEW, "ann"), (SKEW, "ann")]
+
+
+def skews_of(outcome: SeedOutcome) -> int:
+    return sum(outcome.table[SKEW.value].values())
+
+
+@pytest.mark.parametrize("kind", ["account", "supervisor", "audit"])
+def test_a_skew_that_a_process_is_born_with_is_counted_and_no_event(kind: str) -> None:
+    calm = replace(make_plan(3, 1, 1), faults=(), storms=(), skews_us={})
+    assert skews_of(run_plan(calm)) == 0
+    skewed = run_plan(replace(calm, skews_us={kind: 400_000}), keep_history=True)
+    assert skews_of(skewed) > 0
+    assert skewed.history is not None
+    assert SKEW.value not in skewed.history.lines()

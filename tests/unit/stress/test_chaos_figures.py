@@ -87,6 +87,24 @@ def test_a_kill_in_flight_is_one_whose_process_died_waiting_at_the_venue(
     assert figures(account_kill(), deaths=(death,)).kills_in_flight == expected
 
 
+@pytest.mark.parametrize(
+    ("kill", "counts"),
+    [
+        pytest.param(account_kill(at_us=8_999_999), True, id="right before its end"),
+        pytest.param(account_kill(at_us=9_000_000), False, id="after its end"),
+        pytest.param(replace(account_kill(), user_id="bob"), False, id="of another account"),
+        pytest.param(Kill(Target.AUDIT, "", 5, 8_999_999, 1), True, id="audit, in between"),
+        pytest.param(Kill(Target.AUDIT, "", 5, 9_000_000, 1), False, id="audit, when all is over"),
+        pytest.param(Kill(Target.SUPERVISOR, "", 5, -1, 1), False, id="before any is accepted"),
+    ],
+)
+def test_a_kill_counts_only_if_it_meets_an_open_episode(kill: Kill, counts: bool) -> None:
+    death = InFlightAtDeath(1, 1, kill.pid, 1, 900_000, 9_500_000)
+    found = figures(kill, deaths=(death,))
+    assert found.kills == sum(found.kills_by_target.values()) == int(counts)
+    assert found.kills_in_flight == int(counts and kill.target is Target.ACCOUNT)
+
+
 def test_an_account_recovers_with_the_next_request_of_another_process() -> None:
     requests = (request(1_000_100, pid=10), request(3_500_000, pid=11))
     assert figures(account_kill(), requests=requests).recovery_s == Recovery(2.5, 2.5)
