@@ -7,57 +7,33 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from audit.backlog import Backlog, Waiting
-from audit.rows import Row, SealedRow, row_of, sealed_row_of
+from audit.rows import Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
 class FillBatch:
-    """Records in order, parted by what is to be done with each."""
+    """Records in order, parted by whether a store can hold them."""
 
     waiting: Sequence[Waiting]
     """All of them."""
-    sealed: list[SealedRow] = field(default_factory=list)
-    """Those that the store is to take apart itself."""
-    sealed_from: list[Waiting] = field(default_factory=list)
-    """What they were made from."""
     rows: list[Row] = field(default_factory=list)
-    """Those that were taken apart here."""
+    """Those that it can hold, taken apart."""
     rows_from: list[Waiting] = field(default_factory=list)
     """What they were made from."""
     unfit: list[tuple[Waiting, str]] = field(default_factory=list)
     """Those that no store can hold, each with the reason."""
 
-    def take_apart(self, waiting: Sequence[Waiting]) -> None:
-        """Turn records into rows, and find those that no store can hold."""
-        for one in waiting:
-            try:
-                self.rows.append(row_of(one.record, one.recorded_at, one.late))
-            except ValueError as error:
-                self.unfit.append((one, str(error)))
-            else:
-                self.rows_from.append(one)
 
-
-def fill_batch(waiting: Sequence[Waiting], fewest_sealed: int | None = None) -> FillBatch:
-    """Make a batch of records.
-
-    Args:
-        waiting: the records, in order.
-        fewest_sealed: size from which the store takes a batch apart itself; ``None`` if never.
-    """
+def fill_batch(waiting: Sequence[Waiting]) -> FillBatch:
+    """Turn records into rows, and find those that no store can hold."""
     batch = FillBatch(waiting)
-    if fewest_sealed is None or len(waiting) < fewest_sealed:
-        batch.take_apart(waiting)
-        return batch
-    odd = []
     for one in waiting:
-        row = sealed_row_of(one.record, one.recorded_at, one.late)
-        if row is None:
-            odd.append(one)
+        try:
+            batch.rows.append(row_of(one.record, one.recorded_at, one.late))
+        except ValueError as error:
+            batch.unfit.append((one, str(error)))
         else:
-            batch.sealed.append(row)
-            batch.sealed_from.append(one)
-    batch.take_apart(odd)
+            batch.rows_from.append(one)
     return batch
 
 
@@ -78,7 +54,6 @@ class ReadAhead:
     Args:
         backlog: the journal's side.
         size: records in a batch, at most.
-        fewest_sealed: see :func:`fill_batch`.
         fewest_ahead: size from which batches are read ahead.
     """
 
@@ -86,14 +61,12 @@ class ReadAhead:
         self,
         backlog: Backlog,
         size: int,
-        fewest_sealed: int | None,
         fewest_ahead: int = _FEWEST_AHEAD,
     ) -> None:
         """Nothing is read yet."""
         self._fewest_ahead = fewest_ahead
         self._backlog = backlog
         self._size = size
-        self._fewest_sealed = fewest_sealed
         self._threads: ThreadPoolExecutor | None = None
         self._next: tuple[int, Future[FillBatch]] | None = None
 
@@ -128,4 +101,4 @@ class ReadAhead:
             self._threads = None
 
     def _read(self, after: int) -> FillBatch:
-        return fill_batch(self._backlog.after(after, self._size), self._fewest_sealed)
+        return fill_batch(self._backlog.after(after, self._size))

@@ -21,7 +21,7 @@ from audit.errors import JournalUnavailable, StoreUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, fill_batch
 from audit.gaps import StreamGap, described, find_gaps
 from audit.rows import Row
-from audit.store import AuditStore, RowsRefused, SealedRowStore
+from audit.store import AuditStore, RowsRefused
 from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -67,10 +67,9 @@ class Filler:
         """Nothing is opened or started yet."""
         self._backlog = backlog
         self._store = store
-        self._sealed_store = store if isinstance(store, SealedRowStore) else None
         self._clock = clock
         self._policy = policy or FillPolicy()
-        self._ahead = ReadAhead(backlog, self._policy.batch, self._fewest_sealed)
+        self._ahead = ReadAhead(backlog, self._policy.batch)
         self._changed = threading.Condition()
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -286,16 +285,7 @@ class Filler:
         self.checkpointed = reached
         self._checkpoint_due = None
 
-    @property
-    def _fewest_sealed(self) -> int | None:
-        return None if self._sealed_store is None else self._sealed_store.fewest_sealed
-
     def _insert(self, batch: FillBatch) -> None:
-        if batch.sealed and self._sealed_store is not None:
-            try:
-                self._sealed_store.insert_sealed(batch.sealed)
-            except RowsRefused:
-                batch.take_apart(batch.sealed_from)
         for one, reason in batch.unfit:
             self._set_aside(one, reason)
         self._insert_rows(batch.rows, batch.rows_from)
@@ -336,7 +326,7 @@ class Filler:
         lost = [one for one in given if one.event_id not in held]
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
-            self._insert(fill_batch(again, self._fewest_sealed))
+            self._insert(fill_batch(again))
             least = "at least " if len(lost) == len(given) == self._policy.compared else ""
             self.alarm(
                 f"the store had lost {least}{len(again)} of the last records that it had "

@@ -26,8 +26,7 @@ import duckdb
 
 from audit.backlog import Backlog
 from audit.chain import SealedRecord
-from audit.duckdb_sealed import plain_type
-from audit.duckdb_store import DuckDBStore
+from audit.duckdb_store import DuckDBStore, plain_type
 from audit.fill_batch import SWITCH_S
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal

@@ -8,7 +8,6 @@ import pytest
 from audit.backlog import Backlog, Waiting
 from audit.fill_batch import ReadAhead, fill_batch
 from audit.journal import Journal
-from audit.rows import SEALED_COLUMNS
 from tests.unit.audit.samples import NOW, a_chain
 
 
@@ -27,27 +26,13 @@ def _damaged(one: Waiting) -> Waiting:
     return one._replace(record=one.record._replace(body=one.record.body + b" "))
 
 
-def test_records_are_taken_apart_for_a_store_that_does_not_do_it() -> None:
+def test_records_are_taken_apart_and_the_damaged_is_named() -> None:
     first, second, third = _waiting(3)
     batch = fill_batch([first, _damaged(second), third])
-    assert (len(batch.rows), batch.rows_from, batch.sealed) == (2, [first, third], [])
+    assert (len(batch.rows), batch.rows_from) == (2, [first, third])
     ((bad, reason),) = batch.unfit
     assert bad.ordinal == 2
     assert "does not have the hash" in reason
-
-
-def test_a_store_that_does_it_gets_all_but_the_odd_ones() -> None:
-    first, second, third = _waiting(3)
-    batch = fill_batch([first, _damaged(second), third], fewest_sealed=3)
-    assert (len(batch.sealed), batch.sealed_from, batch.rows) == (2, [first, third], [])
-    assert [bad.ordinal for bad, _ in batch.unfit] == [2]
-    place = SEALED_COLUMNS.index("event_id")
-    assert [row[place] for row in batch.sealed] == [first.record.event_id, third.record.event_id]
-
-
-def test_a_few_are_taken_apart_here_all_the_same() -> None:
-    batch = fill_batch(_waiting(3), fewest_sealed=4)
-    assert (len(batch.rows), batch.sealed) == (3, [])
 
 
 def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
@@ -55,7 +40,7 @@ def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
 
 
 def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Backlog) -> None:
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(5))
     batch = ahead.take(0)
     ahead.begin(batch)
@@ -69,7 +54,7 @@ def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Back
 def test_what_was_read_ahead_for_another_place_is_not_given_out(
     journal: Journal, backlog: Backlog
 ) -> None:
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(5))
     ahead.begin(ahead.take(0))
     assert _ordinals(ahead, 0) == [1, 2]
@@ -81,7 +66,7 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
     journal: Journal, backlog: Backlog
 ) -> None:
     before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(3))
     ahead.begin(ahead.take(2))
     assert set(threading.enumerate()) == before
@@ -95,7 +80,7 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
 
 def test_small_batches_are_not_read_ahead(journal: Journal, backlog: Backlog) -> None:
     before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, None)
+    ahead = ReadAhead(backlog, 2)
     journal.append(a_chain(4))
     ahead.begin(ahead.take(0))
     assert set(threading.enumerate()) == before
