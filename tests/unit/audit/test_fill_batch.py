@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from audit.backlog import Backlog, Waiting
-from audit.fill_batch import ReadAhead, fill_batch
+from audit.fill_batch import FillBatch, ReadAhead, read_batch
 from audit.journal import Journal
+from audit.rows import EVENT_ID
 from tests.unit.audit.samples import NOW, a_chain
 
 
@@ -18,25 +19,31 @@ def backlog(journal: Journal) -> Iterator[Backlog]:
     backlog.close()
 
 
-def _waiting(count: int) -> list[Waiting]:
-    return [Waiting(n, record, NOW, False) for n, record in enumerate(a_chain(count), 1)]
-
-
-def _damaged(one: Waiting) -> Waiting:
-    return one._replace(record=one.record._replace(body=one.record.body + b" "))
-
-
 def test_records_are_taken_apart_and_the_damaged_is_named() -> None:
-    first, second, third = _waiting(3)
-    batch = fill_batch([first, _damaged(second), third])
-    assert (len(batch.rows), batch.rows_from) == (2, [first, third])
+    first, second, third = a_chain(3)
+    damaged = second._replace(body=second.body + b" ")
+    batch = FillBatch()
+    batch.take_apart([Waiting(n, one, NOW, False) for n, one in enumerate([first, damaged, third])])
+    assert (batch.ordinals, batch.rows_from) == ([0, 1, 2], [0, 2])
+    assert [row[EVENT_ID] for row in batch.rows] == [first.event_id, third.event_id]
     ((bad, reason),) = batch.unfit
-    assert bad.ordinal == 2
+    assert bad == 1
     assert "does not have the hash" in reason
 
 
+@pytest.mark.parametrize(("size", "expected"), [(1, 1), (499, 499), (500, 500), (1_001, 1_001)])
+def test_a_batch_is_read_in_pieces_and_in_order(
+    journal: Journal, backlog: Backlog, size: int, expected: int
+) -> None:
+    journal.append(a_chain(1_100))
+    batch = read_batch(backlog, 7, size)
+    assert batch.ordinals == list(range(8, 8 + expected)) == batch.rows_from
+    assert len(read_batch(backlog, 600, size).rows) == min(expected, 500)
+    assert read_batch(backlog, 1_100, size) == FillBatch()
+
+
 def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
-    return [one.ordinal for one in ahead.take(after).waiting]
+    return ahead.take(after).ordinals
 
 
 def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Backlog) -> None:
@@ -46,7 +53,7 @@ def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Back
     ahead.begin(batch)
     ahead.settle()
     backlog.close()  # what is given out now was read before
-    assert [one.ordinal for one in batch.waiting] == [1, 2]
+    assert batch.ordinals == [1, 2]
     assert _ordinals(ahead, 2) == [3, 4]
     ahead.close()
 
