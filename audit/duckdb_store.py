@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,10 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from audit import duckdb_sealed
 from audit.chain import ChainHead
-from audit.duckdb_sealed import plain_type
 from audit.errors import StoreDamaged, StoreInUse, StoreUnavailable
 from audit.queries import RecordQuery
-from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row, SealedRow
+from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
 from audit.schema import migrate, reconciliation_log
 from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
 from engine.clock import Clock, SystemClock, to_datetime
@@ -136,20 +134,6 @@ class DuckDBStore:
                     self._append(connection, new)
             known = len(rows) - len(new) - len(contradictions)
             return InsertReport(len(new), known, contradictions)
-
-    @property
-    def fewest_sealed(self) -> int:
-        """Under so many rows, planning the statement costs more than taking them apart."""
-        return 500
-
-    def insert_sealed(self, rows: Sequence[SealedRow]) -> InsertReport:
-        """Insert rows, taken apart here; see :meth:`audit.store.SealedRowStore.insert_sealed`."""
-        try:
-            with self._transaction() as connection:
-                self._append(connection, rows, duckdb_sealed.INSERT, duckdb_sealed.SOURCE)
-        except _DuplicateKey as error:
-            raise RowsRefused(f"store={str(self.path)!r} holds a row already: {error}") from error
-        return InsertReport(len(rows))
 
     def count(self) -> int:
         """Count all records."""
@@ -280,14 +264,8 @@ class DuckDBStore:
         with self._transaction() as connection:
             return [tuple(row) for row in connection.execute(statement).fetchall()]
 
-    def _append(
-        self,
-        connection: Connection,
-        rows: Sequence[Row],
-        statement: str = "",
-        source: Mapping[str, str] | None = None,
-    ) -> None:
-        appender = _native(connection).query_appender(statement or _INSERT, source or _SOURCE)
+    def _append(self, connection: Connection, rows: Sequence[Row]) -> None:
+        appender = _native(connection).query_appender(_INSERT, _SOURCE)
         try:
             for first in range(0, len(rows), _SLICE):
                 appender.append_rows(rows[first : first + _SLICE])
@@ -373,6 +351,14 @@ def _reading(name: str) -> ColumnElement[Any]:
     if isinstance(column.type, JSON | Uuid):
         return cast(column, Text).label(name)
     return column
+
+
+def plain_type(name: str) -> str:
+    """Name the type in which a column's values arrive: times as integers, the rest as text."""
+    kind = reconciliation_log.c[name].type
+    if isinstance(kind, DateTime):
+        return "BIGINT"
+    return "VARCHAR" if isinstance(kind, JSON | Uuid) else str(kind)
 
 
 def _source_expression(name: str) -> str:

@@ -7,57 +7,56 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from audit.backlog import Backlog, Waiting
-from audit.rows import Row, SealedRow, row_of, sealed_row_of
+from audit.rows import Row, row_of
+
+_HOT = 500
+"""Records read and taken apart at a time: about a megabyte, which stays in the processor's cache
+between the one and the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class FillBatch:
-    """Records in order, parted by what is to be done with each."""
+    """Records in order, parted by whether a store can hold them."""
 
-    waiting: Sequence[Waiting]
+    ordinals: list[int] = field(default_factory=list)
     """All of them."""
-    sealed: list[SealedRow] = field(default_factory=list)
-    """Those that the store is to take apart itself."""
-    sealed_from: list[Waiting] = field(default_factory=list)
-    """What they were made from."""
     rows: list[Row] = field(default_factory=list)
-    """Those that were taken apart here."""
-    rows_from: list[Waiting] = field(default_factory=list)
-    """What they were made from."""
-    unfit: list[tuple[Waiting, str]] = field(default_factory=list)
+    """Those that it can hold, taken apart."""
+    rows_from: list[int] = field(default_factory=list)
+    """Ordinals of what they were made from."""
+    unfit: list[tuple[int, str]] = field(default_factory=list)
     """Those that no store can hold, each with the reason."""
 
     def take_apart(self, waiting: Sequence[Waiting]) -> None:
         """Turn records into rows, and find those that no store can hold."""
-        for one in waiting:
+        for ordinal, record, recorded_at, late in waiting:
+            self.ordinals.append(ordinal)
             try:
-                self.rows.append(row_of(one.record, one.recorded_at, one.late))
+                self.rows.append(row_of(record, recorded_at, late))
             except ValueError as error:
-                self.unfit.append((one, str(error)))
+                self.unfit.append((ordinal, str(error)))
             else:
-                self.rows_from.append(one)
+                self.rows_from.append(ordinal)
 
 
-def fill_batch(waiting: Sequence[Waiting], fewest_sealed: int | None = None) -> FillBatch:
-    """Make a batch of records.
+def read_batch(backlog: Backlog, after: int, size: int) -> FillBatch:
+    """Make a batch of the records that follow an ordinal.
 
     Args:
-        waiting: the records, in order.
-        fewest_sealed: size from which the store takes a batch apart itself; ``None`` if never.
+        backlog: the journal's side.
+        after: the ordinal.
+        size: records at most.
+
+    Raises:
+        JournalUnavailable: they cannot be read.
     """
-    batch = FillBatch(waiting)
-    if fewest_sealed is None or len(waiting) < fewest_sealed:
+    batch = FillBatch()
+    while len(batch.ordinals) < size:
+        asked = min(_HOT, size - len(batch.ordinals))
+        waiting = backlog.after(batch.ordinals[-1] if batch.ordinals else after, asked)
         batch.take_apart(waiting)
-        return batch
-    odd = []
-    for one in waiting:
-        row = sealed_row_of(one.record, one.recorded_at, one.late)
-        if row is None:
-            odd.append(one)
-        else:
-            batch.sealed.append(row)
-            batch.sealed_from.append(one)
-    batch.take_apart(odd)
+        if len(waiting) < asked:
+            break
     return batch
 
 
@@ -65,7 +64,7 @@ SWITCH_S = 0.0005
 """How long a thread should keep the interpreter while another wants it, seconds, in a process that
 fills a store (``sys.setswitchinterval``). Python's own 5 ms are as long as a whole batch, and an
 append, which lets go of the interpreter at each statement, would wait for them again and again."""
-_FEWEST_AHEAD = 500
+_FEWEST_AHEAD = 50
 """Where batches are smaller than this, two threads cost more by handing the interpreter to each
 other than they gain."""
 
@@ -78,7 +77,6 @@ class ReadAhead:
     Args:
         backlog: the journal's side.
         size: records in a batch, at most.
-        fewest_sealed: see :func:`fill_batch`.
         fewest_ahead: size from which batches are read ahead.
     """
 
@@ -86,14 +84,12 @@ class ReadAhead:
         self,
         backlog: Backlog,
         size: int,
-        fewest_sealed: int | None,
         fewest_ahead: int = _FEWEST_AHEAD,
     ) -> None:
         """Nothing is read yet."""
         self._fewest_ahead = fewest_ahead
         self._backlog = backlog
         self._size = size
-        self._fewest_sealed = fewest_sealed
         self._threads: ThreadPoolExecutor | None = None
         self._next: tuple[int, Future[FillBatch]] | None = None
 
@@ -110,8 +106,8 @@ class ReadAhead:
 
     def begin(self, batch: FillBatch) -> None:
         """Begin to read what follows a batch, unless nothing does."""
-        if len(batch.waiting) == self._size >= self._fewest_ahead:
-            after = batch.waiting[-1].ordinal
+        if len(batch.ordinals) == self._size >= self._fewest_ahead:
+            after = batch.ordinals[-1]
             self._threads = self._threads or ThreadPoolExecutor(1, "audit-read-ahead")
             self._next = after, self._threads.submit(self._read, after)
 
@@ -128,4 +124,4 @@ class ReadAhead:
             self._threads = None
 
     def _read(self, after: int) -> FillBatch:
-        return fill_batch(self._backlog.after(after, self._size), self._fewest_sealed)
+        return read_batch(self._backlog, after, self._size)

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from audit.backlog import Backlog, Waiting
+from audit.backlog import Backlog
 from audit.digest_keeper import DigestKeeper
 from audit.errors import JournalUnavailable, StoreUnavailable
-from audit.fill_batch import FillBatch, ReadAhead, fill_batch
+from audit.fill_batch import FillBatch, ReadAhead
 from audit.gaps import StreamGap, described, find_gaps
-from audit.rows import Row
-from audit.store import AuditStore, RowsRefused, SealedRowStore
+from audit.rows import EVENT_ID, Row
+from audit.store import AuditStore, RowsRefused
 from engine.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -67,10 +67,9 @@ class Filler:
         """Nothing is opened or started yet."""
         self._backlog = backlog
         self._store = store
-        self._sealed_store = store if isinstance(store, SealedRowStore) else None
         self._clock = clock
         self._policy = policy or FillPolicy()
-        self._ahead = ReadAhead(backlog, self._policy.batch, self._fewest_sealed)
+        self._ahead = ReadAhead(backlog, self._policy.batch)
         self._changed = threading.Condition()
         self._working = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -242,19 +241,19 @@ class Filler:
     def _move(self) -> float | None:
         newest = self._backlog.newest
         batch = self._ahead.take(self.committed)
-        waiting = batch.waiting
-        if waiting:
+        ordinals = batch.ordinals
+        if ordinals:
             self._ahead.begin(batch)
             try:
                 self._insert(batch)
             finally:
                 self._ahead.settle()  # what a step reads does not depend on who is quicker
-            self.committed = waiting[-1].ordinal
+            self.committed = ordinals[-1]
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
-        if len(waiting) < self._policy.batch or self.committed - self._noted >= _NOTED_EVERY:
+        if len(ordinals) < self._policy.batch or self.committed - self._noted >= _NOTED_EVERY:
             self._note_given()
-        if self._gaps_unsure and len(waiting) < self._policy.batch:
+        if self._gaps_unsure and len(ordinals) < self._policy.batch:
             self._look_for_gaps()
             self._gaps_unsure = False
         if self._checkpoint_due is None:
@@ -266,7 +265,7 @@ class Filler:
         ):
             self._checkpoint()
             left = None
-        return 0 if len(waiting) == self._policy.batch else left
+        return 0 if len(ordinals) == self._policy.batch else left
 
     def _note_given(self) -> None:
         if self._noted == self.committed:
@@ -286,41 +285,33 @@ class Filler:
         self.checkpointed = reached
         self._checkpoint_due = None
 
-    @property
-    def _fewest_sealed(self) -> int | None:
-        return None if self._sealed_store is None else self._sealed_store.fewest_sealed
-
     def _insert(self, batch: FillBatch) -> None:
-        if batch.sealed and self._sealed_store is not None:
-            try:
-                self._sealed_store.insert_sealed(batch.sealed)
-            except RowsRefused:
-                batch.take_apart(batch.sealed_from)
-        for one, reason in batch.unfit:
-            self._set_aside(one, reason)
+        for ordinal, reason in batch.unfit:
+            self._set_aside(ordinal, reason)
         self._insert_rows(batch.rows, batch.rows_from)
         if self._checkpoint_due is None:
             self._checkpoint_due = self._clock.monotonic() + self._policy.checkpoint_s
 
-    def _insert_rows(self, rows: Sequence[Row], waiting: Sequence[Waiting]) -> None:
+    def _insert_rows(self, rows: Sequence[Row], ordinals: Sequence[int]) -> None:
         if not rows:
             return
         try:
             report = self._store.insert_batch(rows)
         except RowsRefused as refusal:
             if len(rows) == 1:
-                self._set_aside(waiting[0], str(refusal))
+                self._set_aside(ordinals[0], str(refusal))
                 return
             half = len(rows) // 2
-            self._insert_rows(rows[:half], waiting[:half])
-            self._insert_rows(rows[half:], waiting[half:])
+            self._insert_rows(rows[:half], ordinals[:half])
+            self._insert_rows(rows[half:], ordinals[half:])
             return
-        for one in waiting if report.contradictions else ():
-            reason = report.contradictions.get(one.record.event_id)
+        for row, ordinal in zip(rows, ordinals, strict=True) if report.contradictions else ():
+            reason = report.contradictions.get(row[EVENT_ID])
             if reason is not None:
-                self._set_aside(one, reason)
+                self._set_aside(ordinal, reason)
 
-    def _set_aside(self, one: Waiting, reason: str) -> None:
+    def _set_aside(self, ordinal: int, reason: str) -> None:
+        (one,) = self._backlog.whole([ordinal])
         self._backlog.keep_apart(one, reason)
         record = one.record
         self.alarm(
@@ -336,7 +327,9 @@ class Filler:
         lost = [one for one in given if one.event_id not in held]
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
-            self._insert(fill_batch(again, self._fewest_sealed))
+            batch = FillBatch()
+            batch.take_apart(again)
+            self._insert(batch)
             least = "at least " if len(lost) == len(given) == self._policy.compared else ""
             self.alarm(
                 f"the store had lost {least}{len(again)} of the last records that it had "

@@ -1,7 +1,8 @@
 """How rows get into PostgreSQL: in one go, passing over what is there, naming what contradicts.
 
-Many rows go in fastest by COPY, which knows no ``ON CONFLICT``; so they are copied into a temporary
-table and inserted from there. Few go in faster one by one, in one round trip all the same.
+Many rows go in fastest by COPY, which knows no ``ON CONFLICT``. That a row is there already is
+rare; only where COPY says so are the rows copied again, into a temporary table, and the new ones
+inserted from there. Few go in faster one by one, in one round trip all the same.
 """
 
 from __future__ import annotations
@@ -103,14 +104,38 @@ def _insert_few(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
 
 
 def _insert_many(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
+    try:
+        with driver.transaction():  # a savepoint
+            return copy_rows(driver, rows)
+    except errors.UniqueViolation:
+        return copy_new_rows(driver, rows)
+
+
+def copy_rows(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
+    """Copy rows straight into the table.
+
+    Raises:
+        psycopg.errors.UniqueViolation: one of them is there already; none is inserted.
+    """
+    with driver.cursor() as cursor:
+        _copy(cursor, _COPY, rows)
+        return cursor.rowcount
+
+
+def copy_new_rows(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
+    """Copy rows beside the table, and insert those that are not there already."""
     with driver.cursor() as cursor:
         cursor.execute(_MAKE_ARRIVING)
-        with cursor.copy(_COPY) as copy:
-            copy.set_types(_WIRE_TYPES)
-            for row in rows:
-                copy.write_row(_as_copied(row))
+        _copy(cursor, _COPY_ARRIVING, rows)
         cursor.execute(_INSERT_ARRIVED)
         return cursor.rowcount
+
+
+def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: Sequence[Row]) -> None:
+    with cursor.copy(statement) as copy:
+        copy.set_types(_WIRE_TYPES)
+        for row in rows:
+            copy.write_row(_as_copied(row))
 
 
 def _as_parameters(row: Row) -> list[Any]:
@@ -192,7 +217,10 @@ _MAKE_ARRIVING = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS reconciliation_log_arriving "
     "(LIKE reconciliation_log) ON COMMIT DELETE ROWS"
 )
-_COPY = f"COPY pg_temp.reconciliation_log_arriving ({_NAMES}) FROM STDIN (FORMAT BINARY)".encode()
+_COPY, _COPY_ARRIVING = (
+    f"COPY {table} ({_NAMES}) FROM STDIN (FORMAT BINARY)".encode()
+    for table in ("reconciliation_log", "pg_temp.reconciliation_log_arriving")
+)
 _INSERT_ARRIVED = (
     f"INSERT INTO reconciliation_log ({_NAMES}) "
     f"SELECT {_NAMES} FROM pg_temp.reconciliation_log_arriving ON CONFLICT DO NOTHING"

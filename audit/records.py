@@ -212,7 +212,7 @@ _OPTIONAL_TEXT: frozenset[type] = frozenset({str, type(None)})
 _WHOLE: frozenset[type] = frozenset({int})
 _OPTIONAL_WHOLE: frozenset[type] = frozenset({int, type(None)})
 _OPTIONAL_REAL: frozenset[type] = frozenset({float, type(None)})
-_KINDS: dict[str, frozenset[type]] = {
+KINDS: dict[str, frozenset[type]] = {
     **dict.fromkeys((*BEFORE_META, *AFTER_META), _OPTIONAL_TEXT),
     **dict.fromkeys(("config_hash", "description", "event_id", "event_type"), _TEXT),
     **dict.fromkeys(("stream", "user_id", "version"), _TEXT),
@@ -220,10 +220,11 @@ _KINDS: dict[str, frozenset[type]] = {
     **dict.fromkeys(("attempts", "filled_at", "sent_at", "ticket"), _OPTIONAL_WHOLE),
     **dict.fromkeys(("closed_price", "pnl", "volume"), _OPTIONAL_REAL),
 }
+"""Types that each of the :data:`MEMBERS` may have."""
 _good_shapes: set[tuple[type, ...]] = set()
 """Types of members that were found good before: few differ, and each is checked once."""
 _MOST_SHAPES = 10_000
-_LARGEST = 2**63 - 1
+LARGEST = 2**63 - 1
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -246,7 +247,7 @@ def check_parts(before: Mapping[str, object], after: Mapping[str, object]) -> No
         if len(_good_shapes) < _MOST_SHAPES:
             _good_shapes.add(shape)
     for value, kind in zip(values, shape, strict=True):
-        if kind is int and not -_LARGEST <= value <= _LARGEST:  # type: ignore[operator]  # an int
+        if kind is int and not -LARGEST <= value <= LARGEST:  # type: ignore[operator]  # an int
             raise ValueError(f"{value!r} is not allowed: a number must fit into 64 bits")
     text = "".join([value for value in values if type(value) is str])
     if ("\0" in text) or not text.isascii():
@@ -262,8 +263,8 @@ def is_event_id(text: str) -> bool:
 
 def _check_kinds(before: Mapping[str, object], after: Mapping[str, object]) -> None:
     for name, value in (*before.items(), *after.items()):
-        if type(value) not in _KINDS[name]:
-            allowed = " or ".join(sorted(one.__name__ for one in _KINDS[name]))
+        if type(value) not in KINDS[name]:
+            allowed = " or ".join(sorted(one.__name__ for one in KINDS[name]))
             raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
 
 
@@ -303,24 +304,6 @@ def parts_of_body(body: bytes) -> tuple[dict[str, Any], str, dict[str, Any]]:
     before = canonical.decode(str(body[:start], "ascii") + "}")
     after = canonical.decode("{" + str(body[end + 1 :], "ascii"))
     return before, str(body[start + len(_META_BYTES) : end], "ascii"), after
-
-
-def cut_body(body: bytes) -> tuple[str, str]:
-    """Cut ``meta_data`` out of canonical bytes; nothing else is taken apart.
-
-    Returns:
-        Canonical JSON of the other members as one object, and that of ``meta_data``.
-
-    Raises:
-        ValueError: it is not a record's body.
-    """
-    start = body.find(_META_BYTES)
-    end = body.rfind(_AFTER_BYTES)
-    if start < 0 or end < start:
-        raise ValueError(f"body={body[:80]!r}... is not a record: it lacks its members")
-    return str(body[:start] + body[end:], "ascii"), str(
-        body[start + len(_META_BYTES) : end], "ascii"
-    )
 
 
 def record_of(body: bytes, *, recorded_at: int | None = None, late: bool = False) -> AuditRecord:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from audit.chain import ChainHead
 from audit.errors import AuditError
-from audit.rows import Row, SealedRow
+from audit.rows import Row
 
 if TYPE_CHECKING:
     from audit.queries import RecordQuery
@@ -121,31 +121,4 @@ class AuditStore(Protocol):
 
     def close(self) -> None:
         """Let go of the database; harmless when done twice."""
-        ...
-
-
-@runtime_checkable
-class SealedRowStore(Protocol):
-    """What an :class:`AuditStore` may offer besides: it takes records apart itself.
-
-    In bulk that is faster than to do it here, and leaves the interpreter to others. A store
-    without it is given rows that were taken apart.
-    """
-
-    @property
-    def fewest_sealed(self) -> int:
-        """With how many rows at a time it begins to be worth while."""
-        ...
-
-    def insert_sealed(self, rows: Sequence[SealedRow]) -> InsertReport:
-        """Insert all of these rows in one transaction, or none.
-
-        A row is inserted only if its columns give back the very ``members`` that it came with, and
-        name the event and place of its label.
-
-        Raises:
-            RowsRefused: of one of them that could not be shown, or the store holds it already:
-                they are to be taken apart here and given to :meth:`AuditStore.insert_batch`.
-            StoreUnavailable: the database cannot be used.
-        """
         ...

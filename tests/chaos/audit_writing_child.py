@@ -17,7 +17,7 @@ from audit.chain import ChainWriter
 from audit.duckdb_store import DuckDBStore
 from audit.filler import FillPolicy
 from audit.ledger import AuditLedger
-from audit.rows import Row, SealedRow
+from audit.rows import Row
 from audit.store import InsertReport
 from tests.unit.audit.samples import a_close
 
@@ -30,20 +30,9 @@ def say(text: str) -> None:
 class TellingStore(DuckDBStore):
     """Says where in a batch it is."""
 
-    @property
-    def fewest_sealed(self) -> int:
-        """Let some batches go each way."""
-        return 150
-
     def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
         """Insert, and say when it is done."""
         report = super().insert_batch(rows)
-        say("store idle")
-        return report
-
-    def insert_sealed(self, rows: Sequence[SealedRow]) -> InsertReport:
-        """Insert, and say when it is done."""
-        report = super().insert_sealed(rows)
         say("store idle")
         return report
 

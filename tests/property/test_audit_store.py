@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from audit.chain import ChainWriter
 from audit.duckdb_store import DuckDBStore
-from audit.records import AuditRecord, EventType, event_id
-from audit.rows import row_of, sealed_row_of
-from audit.store import RowsRefused
+from audit.records import AuditRecord, EventType, event_id, parts_of_body
+from audit.rows import row_of
+from tests.unit.audit.samples import NOW
 
 _text = st.text(max_size=20).map(lambda text: text.replace("\0", ""))
 _real = st.none() | st.floats(allow_nan=False, allow_infinity=False)
@@ -70,26 +70,12 @@ def test_the_store_gives_back_exactly_what_it_was_given(
     assert repr(store.read_streams([writer.stream], 0, 100)) == repr(rows)
 
 
-_ascii = st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters='\\"'))
-
-
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-@given(record=records, text=_ascii, keeps_to_ascii=st.booleans())
-def test_what_the_store_takes_apart_itself_is_the_same_row(
-    store: DuckDBStore, record: AuditRecord, text: str, keeps_to_ascii: bool
+@settings(deadline=None, max_examples=200)
+@given(records)
+def test_the_quick_way_to_take_a_record_apart_says_what_the_thorough_one_says(
+    record: AuditRecord,
 ) -> None:
-    writer = ChainWriter(f"account:u1:{next(_streams)}")
-    if keeps_to_ascii:
-        symbol = None if record.symbol is None else text
-        record = replace(record, user_id=text, description=text, symbol=symbol)
-    sealed = writer.seal(replace(record, event_id=event_id(record.event_type, writer.stream, text)))
-    row = sealed_row_of(sealed, record.occurred_at, True)
-    assert row is not None or not keeps_to_ascii
-    if row is None:
-        return
-    try:
-        assert store.insert_sealed([row]).inserted == 1
-    except RowsRefused:
-        pytest.fail("taken apart here, though it could have been there")
-    (held,) = store.read_streams([writer.stream], 0, 100)
-    assert repr(held) == repr(row_of(sealed, record.occurred_at, True))
+    sealed = ChainWriter("account:u1:1").seal(replace(record, event_id=event_id(record.event_type)))
+    values = row_of(sealed, NOW, True)[5:]
+    before, meta, after = parts_of_body(sealed.body)
+    assert repr(values) == repr((*before.values(), meta, *after.values()))

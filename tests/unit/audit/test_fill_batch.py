@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from audit.backlog import Backlog, Waiting
-from audit.fill_batch import ReadAhead, fill_batch
+from audit.fill_batch import FillBatch, ReadAhead, read_batch
 from audit.journal import Journal
-from audit.rows import SEALED_COLUMNS
+from audit.rows import EVENT_ID
 from tests.unit.audit.samples import NOW, a_chain
 
 
@@ -19,49 +19,41 @@ def backlog(journal: Journal) -> Iterator[Backlog]:
     backlog.close()
 
 
-def _waiting(count: int) -> list[Waiting]:
-    return [Waiting(n, record, NOW, False) for n, record in enumerate(a_chain(count), 1)]
-
-
-def _damaged(one: Waiting) -> Waiting:
-    return one._replace(record=one.record._replace(body=one.record.body + b" "))
-
-
-def test_records_are_taken_apart_for_a_store_that_does_not_do_it() -> None:
-    first, second, third = _waiting(3)
-    batch = fill_batch([first, _damaged(second), third])
-    assert (len(batch.rows), batch.rows_from, batch.sealed) == (2, [first, third], [])
+def test_records_are_taken_apart_and_the_damaged_is_named() -> None:
+    first, second, third = a_chain(3)
+    damaged = second._replace(body=second.body + b" ")
+    batch = FillBatch()
+    batch.take_apart([Waiting(n, one, NOW, False) for n, one in enumerate([first, damaged, third])])
+    assert (batch.ordinals, batch.rows_from) == ([0, 1, 2], [0, 2])
+    assert [row[EVENT_ID] for row in batch.rows] == [first.event_id, third.event_id]
     ((bad, reason),) = batch.unfit
-    assert bad.ordinal == 2
+    assert bad == 1
     assert "does not have the hash" in reason
 
 
-def test_a_store_that_does_it_gets_all_but_the_odd_ones() -> None:
-    first, second, third = _waiting(3)
-    batch = fill_batch([first, _damaged(second), third], fewest_sealed=3)
-    assert (len(batch.sealed), batch.sealed_from, batch.rows) == (2, [first, third], [])
-    assert [bad.ordinal for bad, _ in batch.unfit] == [2]
-    place = SEALED_COLUMNS.index("event_id")
-    assert [row[place] for row in batch.sealed] == [first.record.event_id, third.record.event_id]
-
-
-def test_a_few_are_taken_apart_here_all_the_same() -> None:
-    batch = fill_batch(_waiting(3), fewest_sealed=4)
-    assert (len(batch.rows), batch.sealed) == (3, [])
+@pytest.mark.parametrize(("size", "expected"), [(1, 1), (499, 499), (500, 500), (1_001, 1_001)])
+def test_a_batch_is_read_in_pieces_and_in_order(
+    journal: Journal, backlog: Backlog, size: int, expected: int
+) -> None:
+    journal.append(a_chain(1_100))
+    batch = read_batch(backlog, 7, size)
+    assert batch.ordinals == list(range(8, 8 + expected)) == batch.rows_from
+    assert len(read_batch(backlog, 600, size).rows) == min(expected, 500)
+    assert read_batch(backlog, 1_100, size) == FillBatch()
 
 
 def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
-    return [one.ordinal for one in ahead.take(after).waiting]
+    return ahead.take(after).ordinals
 
 
 def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Backlog) -> None:
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(5))
     batch = ahead.take(0)
     ahead.begin(batch)
     ahead.settle()
     backlog.close()  # what is given out now was read before
-    assert [one.ordinal for one in batch.waiting] == [1, 2]
+    assert batch.ordinals == [1, 2]
     assert _ordinals(ahead, 2) == [3, 4]
     ahead.close()
 
@@ -69,7 +61,7 @@ def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Back
 def test_what_was_read_ahead_for_another_place_is_not_given_out(
     journal: Journal, backlog: Backlog
 ) -> None:
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(5))
     ahead.begin(ahead.take(0))
     assert _ordinals(ahead, 0) == [1, 2]
@@ -81,7 +73,7 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
     journal: Journal, backlog: Backlog
 ) -> None:
     before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, None, fewest_ahead=2)
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
     journal.append(a_chain(3))
     ahead.begin(ahead.take(2))
     assert set(threading.enumerate()) == before
@@ -95,7 +87,7 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
 
 def test_small_batches_are_not_read_ahead(journal: Journal, backlog: Backlog) -> None:
     before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, None)
+    ahead = ReadAhead(backlog, 2)
     journal.append(a_chain(4))
     ahead.begin(ahead.take(0))
     assert set(threading.enumerate()) == before
