@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from audit.chain import ChainHead, SealedRecord
+from audit.digest_registry import DigestEnd
 from audit.journal import Journal
 from audit.journal_file import connect, explained
 from audit.receipts import SetAside
@@ -200,6 +201,14 @@ class Backlog:
             up_to,
         )
         return [ChainHead(*row) for row in rows]
+
+    def digest_end(self) -> DigestEnd | None:
+        """Last line of the digest file, as far as noted; ``None`` if none was."""
+        return self._journal.digest_end()
+
+    def note_digest(self, end: DigestEnd) -> None:
+        """Note that a line of the digest file is on disk; see :meth:`Journal.note_digest`."""
+        self._journal.note_digest(end)
 
     def mark_stored(self, ordinal: int) -> None:
         """Note that the store has everything up to ``ordinal`` for good, and forget what may go.

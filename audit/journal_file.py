@@ -87,7 +87,16 @@ _THIRD = """
 ALTER TABLE progress ADD COLUMN given INTEGER NOT NULL DEFAULT 0;
 UPDATE progress SET given = stored;
 """
-MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD}
+_FOURTH = """
+CREATE TABLE digest_end (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    file TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+"""
+MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH}
 """Steps to the present schema, by number; each is applied once, in order."""
 SCHEMA_VERSION = max(MIGRATIONS)
 

@@ -207,14 +207,21 @@ def _journal(where: Whereabouts, config: EngineConfig) -> Path | None:
 
 
 def digests_beside(where: Whereabouts) -> Digests | None:
-    """Read the digests of an engine that has ended, if they are of the store that was named."""
-    from audit.digests import read_digests
+    """Read the digests of an engine that has ended, if they are of the store that was named.
+
+    Where its journal lies, it says which line must be the last.
+
+    Raises:
+        AuditError: digests or journal cannot be read.
+    """
+    from audit.digests import own_digests
+    from audit.journal_reading import digest_end_in
 
     config = where.config()
     is_alone = where.store is not None and where.data_dir is None
     if is_alone and config.digests_path is None and not _is_usual(where, config):
         return None
-    return read_digests(config.digests_file) if config.digests_file.exists() else None
+    return own_digests(config.digests_file, digest_end_in(_journal(where, config)))
 
 
 def _is_usual(where: Whereabouts, config: EngineConfig) -> bool:

@@ -44,11 +44,12 @@ def verify(
         typer.Option(help="Check the streams of this account, and the supervisor's, only."),
     ] = None,
     digests: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             help="Hold the records against this digest file, such as a copy that was kept "
-            "elsewhere. [default: the engine's own]",
+            "elsewhere; of several that follow on each other, the oldest first. "
+            "[default: the engine's own]",
             show_default=False,
         ),
     ] = None,
@@ -80,7 +81,7 @@ def verify(
         with reached(where) as trail:
             # A running engine knows its own file; a copy is read here, wherever the engine is.
             source = shown_url(trail.source)
-            known = None if digests is None else read_digests(digests)
+            known = read_digests(*digests) if digests else None
             if known is None and not trail.is_live:
                 known = digests_beside(where)
             report = trail.verification(since=moment, user_id=user, digests=known)
