@@ -95,6 +95,9 @@ CREATE TABLE digest_end (
     hash TEXT NOT NULL,
     at INTEGER NOT NULL
 );
+ALTER TABLE streams ADD COLUMN unproven_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN proven_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN proven_hash BLOB;
 """
 MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH}
 """Steps to the present schema, by number; each is applied once, in order."""
