@@ -17,6 +17,8 @@ from audit.rows import SEQ, STREAM, Row, sealed_of
 
 _PAGE = 10_000
 """Rows read at a time, at most, unless one stream alone has more."""
+_MOST_STREAMS = 1_000
+"""Streams asked for in one statement, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def walked(
         if walk.seq == 0:
             continue
         walk.link = known.links.get(walk.seq + 1)
-        if together and size + walk.seq > _PAGE:
+        if together and (size + walk.seq > _PAGE or len(together) == _MOST_STREAMS):
             yield from _small(together, read)
             together, size = [], 0
         if walk.seq > _PAGE:
