@@ -240,7 +240,11 @@ def test_a_failed_read_has_the_store_opened_anew(journal_path: Path) -> None:
         store.failures = 1
         with pytest.raises(StoreUnavailable):
             ledger.count()
+        status = ledger.status()
+        assert (status.backlog, status.store_open) == (0, False)
+        assert status.last_error == "reading failed, StoreUnavailable: the store is away"
         assert ledger.count() == 1
+        assert ledger.status().last_error is None
         assert store.opened == opened + 1
 
 
