@@ -159,22 +159,22 @@ def test_digests_of_another_store_are_not_held_against_one_that_is_named(
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("options", "status", "text"),
     [
-        (["--since", "yesterday"], "--since='yesterday' is not allowed"),
-        (["--user", " "], "--user=' ' is not allowed"),
-        (["--digests", "none.jsonl"], "digests='none.jsonl' cannot be read"),
+        (["--since", "yesterday"], 2, "--since='yesterday' is not allowed"),
+        (["--user", " "], 2, "--user=' ' is not allowed"),
+        (["--digests", "none.jsonl"], 3, "digests='none.jsonl' cannot be read"),
     ],
 )
-def test_what_cannot_be_checked(data: Path, options: list[str], text: str) -> None:
+def test_what_cannot_be_checked(data: Path, options: list[str], status: int, text: str) -> None:
     done = _run(data, *options)
-    assert (done.exit_code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (status, "")
     assert text in done.stderr
 
 
 def test_a_folder_without_a_trail(tmp_path: Path) -> None:
     done = _run(tmp_path / "none")
-    assert (done.exit_code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert "no such file" in done.stderr
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from audit.certificate import Certificate, Verdict
-from audit.certificate_page import certificate_page, shown
+from audit.certificate_page import _plain, certificate_page, shown
 from audit.certifying import certificate_of
 from audit.chain import ChainHead, ChainWriter, SealedRecord
 from audit.errors import UnknownEpisode
@@ -236,6 +236,29 @@ def test_an_episode_without_its_acceptance_is_unknown() -> None:
 )
 def test_what_cannot_be_seen_is_spelled_out(text: str | None, visible: str) -> None:
     assert shown(text) == visible
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as it is", "as it is"),
+        (None, "\N{EM DASH}"),
+        ([], "\N{EM DASH}"),
+        (True, "yes"),
+        (10009, "10009"),
+        (0.1 + 0.2, "0.3"),
+        (
+            [
+                {"ask": 1.2003, "bid": 1.2, "symbol": "EURCHF", "time_ms": NOW // 1000},
+                {"ask": None, "bid": 1, "symbol": "XAUUSD", "time_ms": None},
+            ],
+            "symbol EURCHF, bid 1.2, ask 1.2003, time 2015-02-25 10:30:00.123; "
+            "symbol XAUUSD, bid 1, ask \N{EM DASH}, time_ms \N{EM DASH}",
+        ),
+    ],
+)
+def test_what_a_guard_saw_is_written_for_people(value: object, text: str) -> None:
+    assert _plain(value) == text
 
 
 def test_entries_are_in_the_order_of_lives() -> None:
