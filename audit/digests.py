@@ -63,6 +63,8 @@ class DigestDamage:
 
     line: int
     reason: str
+    is_earlier: bool = False
+    """Whether no line here is at fault, but an earlier file is needed besides."""
 
     def __str__(self) -> str:
         """Name the line and what is wrong with it."""
@@ -111,6 +113,7 @@ class Digests:
                 1,
                 f"it follows on number {self.begins_after}, and no line up to that one is here: "
                 "the file before was moved away, or removed; name it first, and this one after it",
+                is_earlier=True,
             )
         return None
 

@@ -142,6 +142,9 @@ def test_digests_in_several_files_are_one_chain(data: Path) -> None:
     done = _run(data)
     assert done.exit_code == 1
     assert "it follows on number 1, and no line up to that one is here" in done.stdout
+    found = _json(data)["digest_problem"]
+    assert isinstance(found, dict)
+    assert (found["line"], found["is_earlier"]) == (1, True)
     done = _run(data, "--digests", str(older), "--digests", str(own))
     assert (done.exit_code, done.stderr) == (0, "")
 
