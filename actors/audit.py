@@ -47,7 +47,7 @@ class AuditActor:
 
     Args:
         journal: the journal's file.
-        store_url: the store, ``duckdb:///path``.
+        store_url: the store, ``duckdb:///path`` or ``postgresql+psycopg://…/database``.
         digests: the digests' file; none is written if ``None``.
     """
 

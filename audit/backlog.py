@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from audit.chain import ChainHead, SealedRecord
+from audit.digest_registry import DigestEnd
 from audit.journal import Journal
 from audit.journal_file import connect, explained
+from audit.proving import KnownStream
 from audit.receipts import SetAside
 
 _CHUNK = 2_000
@@ -160,6 +162,46 @@ class Backlog:
             ).fetchone()
         return OwnRecords(tuple(SealedRecord(*row) for row in rows), len(rows) + apart == written)
 
+    def known_streams(self, owner: str) -> list[KnownStream]:
+        """Say what the journal knows of all streams of an owner, in the order of their lives."""
+        with self._snapshot() as connection:
+            streams = connection.execute(
+                "SELECT id, name, head_seq, head_hash, unproven_until, proven_seq, proven_hash "
+                "FROM streams WHERE owner = ? AND head_seq > 0 ORDER BY incarnation",
+                (owner,),
+            ).fetchall()
+            apart = connection.execute(
+                "SELECT s.id, a.seq, a.hash, a.prev_hash, 1 FROM streams s JOIN set_aside a "
+                "ON a.stream = s.name WHERE s.owner = ? AND a.in_place ORDER BY a.id DESC",
+                (owner,),
+            ).fetchall()
+            records = connection.execute(
+                "SELECT s.id, r.seq, r.hash, r.prev_hash, r.body IS NOT NULL FROM streams s "
+                "JOIN records r ON r.stream_id = s.id WHERE s.owner = ?",
+                (owner,),
+            ).fetchall()
+        hashes: dict[int, dict[int, bytes]] = {row[0]: {} for row in streams}
+        links: dict[int, dict[int, bytes]] = {row[0]: {} for row in streams}
+        for number, _, seq, digest, unproven_until, proven_seq, proven_hash in streams:
+            # An end that was taken over from the store proves nothing of it.
+            if seq != unproven_until:
+                hashes[number][seq] = digest
+            if proven_seq:
+                hashes[number][proven_seq] = proven_hash
+        for number, seq, digest, prev_hash, is_held in (*apart, *records):
+            hashes[number][seq] = digest
+            if is_held:
+                links[number][seq] = prev_hash
+        return [
+            KnownStream(ChainHead(name, seq, digest), hashes[number], links[number])
+            for number, name, seq, digest, *_ in streams
+        ]
+
+    def hash_of(self, event_id: str) -> bytes | None:
+        """Return the hash of a record; ``None`` if it is not remembered."""
+        rows = self._select("SELECT hash FROM records WHERE event_id = ?", event_id)
+        return rows[0][0] if rows else None
+
     def expectations(self, given: int) -> list[StreamExpectation]:
         """Say what the store must hold of every stream, if it was given all up to ``given``."""
         rows = self._select(
@@ -200,6 +242,14 @@ class Backlog:
             up_to,
         )
         return [ChainHead(*row) for row in rows]
+
+    def digest_end(self) -> DigestEnd | None:
+        """Last line of the digest file, as far as noted; ``None`` if none was."""
+        return self._journal.digest_end()
+
+    def note_digest(self, end: DigestEnd) -> None:
+        """Note that a line of the digest file is on disk; see :meth:`Journal.note_digest`."""
+        self._journal.note_digest(end)
 
     def mark_stored(self, ordinal: int) -> None:
         """Note that the store has everything up to ``ordinal`` for good, and forget what may go.

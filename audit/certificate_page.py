@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from audit.certificate import Certificate, CertifiedClose, Seen, Verdict
+from audit.errors import AuditError
 from engine.brokers.port import AccountState
 from engine.clock import to_datetime
 from engine.mandates import DirectClose
@@ -19,6 +22,10 @@ NOTHING = "\N{EM DASH}"
 
 _COLOURS = {"ink": "#1d2733", "muted": "#66727f", "grid": "#dfe5ea", "page": "#f5f7f9"}
 _GOOD, _BAD = "#2f7f6f", "#c8472f"
+
+
+class PageFailed(AuditError):
+    """The page could not be written; there is none, or the one that was there before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,29 @@ def certificate_page(certificate: Certificate) -> str:
         chains=_chains(certificate),
         places=_places(certificate),
     )
+
+
+def write_certificate_page(certificate: Certificate, file: Path) -> None:
+    """Write a certificate as a page into a file, which appears whole, in place of one there was.
+
+    Args:
+        certificate: what to write.
+        file: where; its folder must exist.
+
+    Raises:
+        PageFailed: it cannot be written; there is none, or the one that was there before.
+    """
+    page = certificate_page(certificate)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as scratch:
+            written = Path(scratch) / "page"
+            written.write_text(page, encoding="utf-8")
+            written.replace(file)
+    except OSError as error:
+        raise PageFailed(
+            f"--html={str(file)!r} cannot be written ({error.strerror or error}): see to its "
+            "folder, its rights and free space, or name another file"
+        ) from error
 
 
 def shown(value: object) -> object:
@@ -307,5 +337,30 @@ def _money(value: float | None) -> str:
     return NOTHING if value is None else f"{value:,.2f}"
 
 
+_TICK = {"symbol": 0, "bid": 1, "ask": 2}
+"""In which order people expect a tick's members; on record they are in the alphabet's."""
+
+
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else NOTHING if value is None else str(value)
+    """Write what a guard saw, or a request or an answer held, as a person would."""
+    match value:
+        case str():
+            return value
+        case None:
+            return NOTHING
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return _number(value)
+        case Mapping():
+            members = sorted(value.items(), key=lambda member: _TICK.get(member[0], len(_TICK)))
+            return ", ".join(_member(str(name), one) for name, one in members)
+        case Sequence():
+            return "; ".join(map(_plain, value)) or NOTHING
+    return str(value)
+
+
+def _member(name: str, value: object) -> str:
+    if name == "time_ms" and isinstance(value, int):  # a tick's, by the broker's clock
+        return f"time {_moment(value * 1000)[:-3]}"
+    return f"{name} {_plain(value)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from audit.backlog import Backlog
 from audit.chain import ChainHead
+from audit.digest_registry import DigestEnd
 from audit.digests import DigestFile, Digests
 from audit.errors import AuditError
 from audit.store import AuditStore
@@ -114,10 +115,16 @@ class DigestKeeper:
         heads = None
         if self._named is not None:
             heads = self._backlog.heads_between(self._named, checkpointed)
+        known = self._backlog.digest_end()
         if heads is None:
-            heads = self._behind(self._file.load())
+            heads = self._behind(self._file.load(known))
         if heads:
             self._file.append(self._clock.wall_us(), heads)
+        # After the line is on disk: a file that goes further than the journal knows is no loss.
+        end = self._file.end
+        if end is not None and (known is None or end != (known.number, known.hash)):
+            file = str(self._file.path.absolute())
+            self._backlog.note_digest(DigestEnd(file, *end, self._clock.wall_us()))
         self._named = checkpointed
         return bool(heads)
 
@@ -133,6 +140,10 @@ class DigestKeeper:
             self._alarm(
                 f"digests={str(path)!r}: {digests.damage}; look into a copy of the file, and "
                 "verify the trail against it"
+            )
+        elif digests.lacking is not None:
+            self._alarm(
+                f"digests={str(path)!r}: {digests.trouble}. What comes follows on it all the same"
             )
         heads = []
         contradicted = []

@@ -7,11 +7,11 @@ each a JSON object in canonical form (:mod:`audit.canonical`), only ever appende
 
 ========== ======================================================================================
 ``format``   1
-``number``   of the line, counted from 1
+``number``   of the line, counted from 1; the first of a file that follows on another goes on
 ``time``     when it was written, µs UTC
 ``heads``    of the streams that went on since the line before: ``{stream: [seq, hash]}``, the
-             hash of that record in hexadecimal. The first line names all streams there are.
-``previous`` the ``hash`` of the line before; 64 zeros in the first line
+             hash of that record in hexadecimal. A file's first line names all streams there are.
+``previous`` the ``hash`` of the line before; 64 zeros in the very first line
 ``hash``     SHA-256, in hexadecimal, over ``risk-engine digest 1``, a line feed, and the canonical
              form of the five members above
 ========== ======================================================================================
@@ -19,11 +19,16 @@ each a JSON object in canonical form (:mod:`audit.canonical`), only ever appende
 A line is on disk (fsync) before the next is written. What stands behind the last line feed was
 cut short by a crash; it is no digest, and the next writer removes it and says so.
 
-The lines chain to each other, so a line that is altered, removed or moved shows. Two things do
-not: the file's last lines may be cut off, and who may write both the database *and* this file can
-make both anew. Against these only a copy helps that he cannot reach: keep the file on another
-machine's disk, or copy it away from time to time, and verify against the copy. A line of any age
-guards all records up to those that it names.
+The lines chain to each other, so a line that is altered, removed or moved shows. That the last
+lines are cut off, or the file is emptied or gone, shows in the journal, which notes the last line
+(:mod:`audit.digest_registry`). A file that is begun anew goes on where the one before ended, as the
+journal knows it: its first line has the next number and names the hash before, so that several
+files, in order, are one chain.
+
+Who may write the database, the journal *and* this file can make all three anew. Against that only
+a copy helps that he cannot reach: keep the file on another machine's disk, or copy it away from
+time to time, and verify against the copy. A line of any age guards all records up to those that it
+names.
 """
 
 from __future__ import annotations
@@ -36,6 +41,7 @@ from pathlib import Path
 
 from audit import canonical
 from audit.chain import ChainHead
+from audit.digest_registry import DigestEnd
 from audit.errors import AuditError
 
 FORMAT = 1
@@ -57,6 +63,8 @@ class DigestDamage:
 
     line: int
     reason: str
+    is_earlier: bool = False
+    """Whether no line here is at fault, but an earlier file is needed besides."""
 
     def __str__(self) -> str:
         """Name the line and what is wrong with it."""
@@ -86,6 +94,33 @@ class Digests:
     """Bytes up to the last line feed."""
     last_number: int = 0
     last_hash: str = _NO_LINE
+    begins_after: int = 0
+    """Number of the line that the first one follows on; it is in an earlier file, if not 0."""
+    numbered: dict[int, str] = field(default_factory=dict)
+    """The hash of each whole line, by the line's own number."""
+    lacking: DigestEnd | None = None
+    """The end of the file as the journal knows it, if the file does not have that line."""
+
+    @property
+    def trouble(self) -> DigestDamage | None:
+        """What does not fit, or is missing, if anything."""
+        if self.damage is not None:
+            return self.damage
+        if self.lacking is not None:
+            return DigestDamage(len(self.times) + 1, _lost(self.lacking, self.last_number))
+        if self.begins_after:
+            return DigestDamage(
+                1,
+                f"it follows on number {self.begins_after}, and no line up to that one is here: "
+                "the file before was moved away, or removed; name it first, and this one after it",
+                is_earlier=True,
+            )
+        return None
+
+    def hold_against(self, end: DigestEnd | None) -> None:
+        """Note whether the line is here that the journal knows as the file's last one."""
+        if end is not None and self.numbered.get(end.number) != end.hash:
+            self.lacking = end
 
     def line_before(self, moment: int) -> int | None:
         """Find the last line written at or before a moment (µs UTC); ``None`` if there is none."""
@@ -101,30 +136,66 @@ class Digests:
         return heads
 
 
-def read_digests(path: Path) -> Digests:
-    """Read a digest file; nothing in it is changed.
+def read_digests(*paths: Path) -> Digests:
+    """Read a digest file, or several that follow on each other; nothing in them is changed.
+
+    Args:
+        paths: in the order in which they were written. Lines are counted through.
 
     Raises:
         DigestsUnreadable: there is none, or it cannot be read.
     """
     digests = Digests()
     number = 0
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    digests.torn = len(line)
-                    break
-                digests.size += len(line)
-                reason = _take(digests, number, line[:-1])
-                if reason and digests.damage is None:
-                    digests.damage = DigestDamage(number, reason)
-    except OSError as error:
-        raise DigestsUnreadable(
-            f"digests={str(path)!r} cannot be read ({error.strerror}): name the file that the "
-            "engine writes (digests_path in its configuration), or a copy of it"
-        ) from error
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    number += 1
+                    if not line.endswith(b"\n"):
+                        digests.torn = len(line)
+                        break
+                    digests.size += len(line)
+                    reason = _take(digests, number, line[:-1])
+                    if reason and digests.damage is None:
+                        digests.damage = DigestDamage(number, reason)
+        except OSError as error:
+            raise DigestsUnreadable(
+                f"digests={str(path)!r} cannot be read ({error.strerror}): name the file that the "
+                "engine writes (digests_path in its configuration), or a copy of it"
+            ) from error
     return digests
+
+
+def own_digests(path: Path, end: DigestEnd | None) -> Digests | None:
+    """Read the file that an engine writes, and hold its end against what the journal knows.
+
+    Args:
+        path: the file; it need not be there.
+        end: read from the journal *before* this is called.
+
+    Returns:
+        ``None`` if there is no file, and none is known to have been.
+
+    Raises:
+        DigestsUnreadable: it cannot be read.
+    """
+    if not path.exists() and end is None:
+        return None
+    digests = read_digests(path) if path.exists() else Digests()
+    digests.hold_against(end)
+    return digests
+
+
+def _lost(end: DigestEnd, last: int) -> str:
+    """Say what a file lacks that ends with another line than the journal knows."""
+    if last >= end.number:
+        return f"{end} has another hash here than the journal noted: the file was made anew"
+    first = "the lines from number 1" if last == 0 else f"the lines behind number {last}"
+    return (
+        f"{first} are missing, up to {end}, as the journal noted: the file was cut off, emptied or "
+        "removed; verify the trail against a copy of it"
+    )
 
 
 def _take(digests: Digests, number: int, line: bytes) -> str:
@@ -142,10 +213,14 @@ def _take(digests: Digests, number: int, line: bytes) -> str:
         claimed_number, previous, at = members["number"], members["previous"], members["time"]
     except (AttributeError, KeyError, TypeError, ValueError):
         return "it is not a digest: it was altered, or damaged"
+    if not digests.numbered and not digests.damage and claimed_number > 1:
+        digests.begins_after, digests.last_hash = claimed_number - 1, previous
+        digests.last_number = digests.begins_after
     # What follows a damaged line is judged by itself, so that only the first is named.
     follows = previous == digests.last_hash and claimed_number == digests.last_number + 1
     reason = "" if follows or digests.damage else "it does not follow on the line before"
     digests.last_hash, digests.last_number = claimed, claimed_number
+    digests.numbered[claimed_number] = claimed
     digests.times[number] = at
     for head in heads:
         known = digests.named.setdefault(head.stream, {})
@@ -181,8 +256,17 @@ class DigestFile:
         self._hash = _NO_LINE
         self._size: int | None = None
 
-    def load(self) -> Digests:
+    @property
+    def end(self) -> tuple[int, str] | None:
+        """Number and hash of the last line; ``None`` if there is none."""
+        return (self._number, self._hash) if self._number else None
+
+    def load(self, end: DigestEnd | None = None) -> Digests:
         """Read the file and go on behind its last whole line; a line cut short is removed.
+
+        Args:
+            end: the last line as the journal knows it. If the file does not have it, the next
+                line follows on that one all the same.
 
         Raises:
             DigestsUnreadable: it cannot be read.
@@ -192,7 +276,10 @@ class DigestFile:
         digests = read_digests(self.path) if self.path.exists() else Digests()
         if digests.torn:
             os.truncate(self.path, digests.size)
+        digests.hold_against(end)
         self._number, self._hash = digests.last_number, digests.last_hash
+        if digests.lacking is not None:
+            self._number, self._hash = digests.lacking.number, digests.lacking.hash
         self._size = digests.size
         return digests
 

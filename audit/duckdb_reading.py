@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 import duckdb
-from sqlalchemy import StaticPool, create_engine, func, inspect, select
+from sqlalchemy import StaticPool, create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from audit.duckdb_store import DuckDBStore
-from audit.errors import NewerSchema, StoreDamaged, StoreUnavailable
-from audit.rows import COLUMNS
-from audit.schema import MIGRATIONS, audit_schema, reconciliation_log
+from audit.errors import StoreDamaged
+from audit.schema import check_for_reading
 from audit.store import StoreOpened
 
 
@@ -55,21 +52,7 @@ class ReadOnlyDuckDB(DuckDBStore):
             connection.exec_driver_sql("SET memory_limit = '1GB'")
             connection.commit()
             with connection.begin():
-                tables = inspect(connection)
-                if not tables.has_table(audit_schema.name):
-                    self._refuse("holds no audit trail: name another file")
-                version = connection.execute(select(func.max(audit_schema.c.version))).scalar()
-                if (version or 0) > max(MIGRATIONS):
-                    raise NewerSchema(
-                        f"store={str(self.path)!r} has schema version {version}, this software "
-                        f"knows up to {max(MIGRATIONS)}: upgrade it"
-                    )
-                present = {column["name"] for column in tables.get_columns(reconciliation_log.name)}
-                if not present.issuperset(COLUMNS):
-                    self._refuse(
-                        "was made by an older version: start the engine once on it, which brings "
-                        "it up to date"
-                    )
+                check_for_reading(connection, f"store={str(self.path)!r}")
         except (duckdb.Error, SQLAlchemyError) as error:
             engine.dispose()
             raise self._explain(error, opening=True) from error
@@ -77,6 +60,3 @@ class ReadOnlyDuckDB(DuckDBStore):
             engine.dispose()
             raise
         self._engine, self._connection = engine, connection
-
-    def _refuse(self, why: str) -> NoReturn:
-        raise StoreUnavailable(f"store={str(self.path)!r} {why}")

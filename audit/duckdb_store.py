@@ -225,7 +225,7 @@ class DuckDBStore:
             connection.exec_driver_sql("SET checkpoint_threshold = '256MB'")
             connection.commit()
             with connection.begin():
-                migrate(connection, str(self.path))
+                migrate(connection, f"store={str(self.path)!r}")
         except (duckdb.Error, SQLAlchemyError) as error:
             engine.dispose()
             raise self._explain(error, opening=True) from error

@@ -29,7 +29,7 @@ class StoreUnavailable(AuditError):
 
 
 class StoreInUse(StoreUnavailable):
-    """Another process has the database file open, and DuckDB allows only one."""
+    """Another process has the database open for writing, and one at a time may."""
 
 
 class StoreDamaged(StoreUnavailable):

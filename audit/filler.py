@@ -190,6 +190,7 @@ class Filler:
         logger.warning("audit store will be opened anew: %s", trouble)
         with self._working:
             self._ready = False
+            self.last_error = f"reading failed, {type(trouble).__name__}: {trouble}"
             self._store.close()
 
     def stop(self, timeout: float) -> bool:

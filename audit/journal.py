@@ -18,6 +18,7 @@ from pathlib import Path
 
 from audit.apart_registry import ApartRegistry
 from audit.chain import ChainHead, SealedRecord
+from audit.digest_registry import DigestEnd, DigestRegistry
 from audit.episode_registry import EndedEpisode, EpisodeRegistry
 from audit.errors import JournalUnavailable
 from audit.intake import Intake, OutOfLine
@@ -62,6 +63,7 @@ class Journal:
                     self._streams = StreamRegistry(self._connection)
                     self._episodes = EpisodeRegistry(self._connection)
                     self._apart = ApartRegistry(self._connection)
+                    self._digests = DigestRegistry(self._connection)
                     self._intake = Intake(
                         self._connection, self._streams, self._episodes, self._apart
                     )
@@ -152,6 +154,7 @@ class Journal:
         closed_at: Mapping[str, int] | None = None,
         noted: Sequence[tuple[SealedRecord, int]] = (),
         is_all: bool = True,
+        is_proven: bool = True,
     ) -> None:
         """Take over the streams of a store that knows more than this journal.
 
@@ -165,12 +168,13 @@ class Journal:
                 beginnings and ends of lives follow, each with the time when the journal of that
                 day had it.
             is_all: whether ``noted`` holds all such records.
+            is_proven: see :meth:`audit.stream_registry.StreamRegistry.adopt`.
 
         Raises:
             JournalUnavailable: nothing was taken over.
         """
         with self.writing():
-            self._streams.adopt(heads)
+            self._streams.adopt(heads, is_proven=is_proven)
             for stream, seq in (closed_at or {}).items():
                 self._streams.close(stream, seq)
             for record, recorded_at in noted:
@@ -223,6 +227,20 @@ class Journal:
         """How many records were ever kept apart."""
         with self._lock, explained(self.path):
             return self._apart.count()
+
+    def digest_end(self) -> DigestEnd | None:
+        """Last line of the digest file, as far as noted; ``None`` if none was."""
+        with self._lock, explained(self.path):
+            return self._digests.end()
+
+    def note_digest(self, end: DigestEnd) -> None:
+        """Note that a line of the digest file is on disk.
+
+        Raises:
+            JournalUnavailable: it was not noted.
+        """
+        with self.writing():
+            self._digests.note(end)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

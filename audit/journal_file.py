@@ -87,7 +87,19 @@ _THIRD = """
 ALTER TABLE progress ADD COLUMN given INTEGER NOT NULL DEFAULT 0;
 UPDATE progress SET given = stored;
 """
-MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD}
+_FOURTH = """
+CREATE TABLE digest_end (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    file TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+ALTER TABLE streams ADD COLUMN unproven_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN proven_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE streams ADD COLUMN proven_hash BLOB;
+"""
+MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH}
 """Steps to the present schema, by number; each is applied once, in order."""
 SCHEMA_VERSION = max(MIGRATIONS)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from audit.apart_registry import ApartRegistry
 from audit.backlog import Waiting
 from audit.chain import ChainHead, SealedRecord
+from audit.digest_registry import DigestEnd, DigestRegistry
 from audit.errors import JournalUnavailable
 from audit.journal_file import APPLICATION_ID, SCHEMA_VERSION, explained
 from audit.receipts import SetAside
@@ -55,6 +56,11 @@ class JournalReading:
         with explained(self._path):
             return ApartRegistry(self._connection).all()
 
+    def digest_end(self) -> DigestEnd | None:
+        """Last line of the digest file, as far as noted; ``None`` if none was."""
+        with explained(self._path):
+            return DigestRegistry(self._connection).end()
+
     def not_surely_stored(self, size: int) -> Iterator[Sequence[Waiting]]:
         """Read the records that the store may lack, in order, ``size`` at a time."""
         after = self.stored
@@ -89,6 +95,21 @@ class JournalReading:
                 f"journal={str(self._path)!r} has schema version {version}, this software reads "
                 f"{SCHEMA_VERSION}: {remedy}"
             )
+
+
+def digest_end_in(path: Path | None) -> DigestEnd | None:
+    """Look up in a journal which digest was written last; ``None`` if there is no journal.
+
+    Raises:
+        JournalUnavailable: it cannot be read.
+    """
+    if path is None or not path.exists():
+        return None
+    reading = JournalReading(path)
+    try:
+        return reading.digest_end()
+    finally:
+        reading.close()
 
 
 def is_owned(path: Path) -> bool:

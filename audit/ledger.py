@@ -13,7 +13,7 @@ from audit.adoption import adopt_store
 from audit.backlog import Backlog
 from audit.chain import ChainHead, SealedRecord
 from audit.digest_keeper import DigestKeeper, DigestPolicy
-from audit.digests import DigestFile, Digests, read_digests
+from audit.digests import DigestFile, Digests, own_digests
 from audit.errors import StoreInUse, StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -274,8 +274,8 @@ class AuditLedger:
         heads = self._journal.heads()
         apart = [item.record for item in self._journal.set_aside()]
         with self.reading(timeout) as store:
-            if digests is None and self._digests is not None and self._digests.exists():
-                digests = read_digests(self._digests)
+            if digests is None and self._digests is not None:
+                digests = own_digests(self._digests, self._journal.digest_end())
             return verify_store(
                 store,
                 anchors=heads,

@@ -12,7 +12,6 @@ import logging
 import re
 from pathlib import Path
 
-from audit.duckdb_reading import ReadOnlyDuckDB
 from audit.duckdb_store import DuckDBStore
 from audit.errors import AuditError, StoreUnavailable
 from audit.journal_reading import JournalReading
@@ -46,7 +45,7 @@ def open_trail(store_url: str, journal: Path | None) -> StoreTrail:
         JournalUnavailable: the journal cannot be read.
         ValueError: the URL names no store.
     """
-    store = reading_store(store_url)
+    store = make_store(store_url, reads_only=True)
     shown = re.sub(r"//[^/@]*@", "//...@", store_url)  # a URL may hold a password
     reading = JournalReading(journal) if journal is not None and journal.exists() else None
     try:
@@ -88,16 +87,6 @@ def open_trail(store_url: str, journal: Path | None) -> StoreTrail:
     finally:
         if reading is not None:
             reading.close()
-
-
-def reading_store(url: str) -> AuditStore:
-    """Make the store that ``url`` names, to be opened for reading only.
-
-    Raises:
-        ValueError: the URL names no store.
-    """
-    store = make_store(url)
-    return ReadOnlyDuckDB(store.path) if isinstance(store, DuckDBStore) else store
 
 
 def _exists(store: AuditStore) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from audit.duckdb_reading import ReadOnlyDuckDB
 from audit.duckdb_store import DuckDBStore
 from audit.store import AuditStore
 from engine.clock import Clock
@@ -29,9 +30,20 @@ def open_store(url: str, *, clock: Clock | None = None) -> AuditStore:
     return store
 
 
-def make_store(url: str, *, clock: Clock | None = None) -> AuditStore:
-    """Make the store that ``url`` names without opening it; see :func:`open_store`."""
+def make_store(url: str, *, clock: Clock | None = None, reads_only: bool = False) -> AuditStore:
+    """Make the store that ``url`` names without opening it; see :func:`open_store`.
+
+    Args:
+        url: see there.
+        clock: see there.
+        reads_only: nothing in it is changed then, not even to bring it up to date.
+
+    Raises:
+        ValueError: the URL names no store of this version.
+    """
     if url.startswith(_DUCKDB) and len(url) > len(_DUCKDB):
+        if reads_only:
+            return ReadOnlyDuckDB(url[len(_DUCKDB) :])
         return DuckDBStore(url[len(_DUCKDB) :], clock=clock)
     if url.startswith(POSTGRES):
         if find_spec("psycopg") is None:
@@ -39,7 +51,12 @@ def make_store(url: str, *, clock: Clock | None = None) -> AuditStore:
                 f"audit={shown_url(url)!r} needs psycopg, which is not installed: "
                 "pip install 'risk-engine[postgres]'"
             )
-        from audit.postgres_store import PostgresStore  # psycopg is installed on request only
+        # psycopg is installed on request only.
+        if reads_only:
+            from audit.postgres_reading import ReadOnlyPostgres
+
+            return ReadOnlyPostgres(url)
+        from audit.postgres_store import PostgresStore
 
         return PostgresStore(url)
     driver = f"; for PostgreSQL the driver is part of the URL: {POSTGRES}..."

@@ -37,6 +37,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.postgres_insert import CONTENT_ERRORS, hashes_of, insert_rows
+from audit.postgres_owner import PostgresOwner
 from audit.postgres_session import PostgresSession, native
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, Row
@@ -64,6 +65,7 @@ class PostgresStore:
     def __init__(self, url: str, *, deadline_s: float = 120.0) -> None:
         """Name the database; nothing is opened yet."""
         self._session = PostgresSession(url, deadline_s=deadline_s)
+        self._owner = PostgresOwner(self._session.where, patience_s=min(5.0, deadline_s / 2))
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         self._connection: Connection | None = None
@@ -74,9 +76,10 @@ class PostgresStore:
         return self._connection is not None
 
     def open(self) -> StoreOpened:
-        """Connect, and bring the schema up to date.
+        """Connect, bring the schema up to date, and take the right to fill it.
 
         Raises:
+            StoreInUse: another engine fills it.
             NewerSchema: a newer version of this software made it.
             StoreUnavailable: it cannot be reached, or does not suit; the message says why.
         """
@@ -85,12 +88,18 @@ class PostgresStore:
                 with self._explained(opening=True):
                     self._engine, self._connection = self._session.connect()
                 try:
-                    with self._transaction(opening=True) as connection:
-                        migrate(connection, self._session.where)
+                    self._take_over(self._connection)
                 except BaseException:
                     self.close()
                     raise
             return StoreOpened()
+
+    def _take_over(self, connection: Connection) -> None:
+        """Bring the schema up to date, and take the right to fill it."""
+        with self._transaction(opening=True) as opened:
+            migrate(opened, self._session.where)
+        with self._explained(opening=True), self._session.bounded(connection):
+            self._owner.take(native(connection))
 
     def close(self) -> None:
         """Let go of the database; harmless when done twice."""

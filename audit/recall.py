@@ -1,30 +1,33 @@
 """What was answered before: histories of accounts and ended episodes, from journal and store.
 
 The journal is asked first. What was not stored yet is all there, and so are the last records that
-were; only what it no longer holds is looked up in the store, if that can be asked now.
+were; only what it no longer holds is looked up in the store, if that can be asked now. Answers
+from the store are believed as far as their chains lead to a record that the journal knows
+(:mod:`audit.proving`). The records of an episode's beginning and end, of which the journal knows
+the name alone, are held against their own hashes: nothing is closed because of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 from audit import canonical
 from audit.backlog import Backlog
-from audit.chain import SealedRecord
+from audit.chain import ChainProblem, SealedRecord, chain_hash
 from audit.errors import StoreUnavailable
 from audit.filler import Filler
 from audit.journal import Journal
+from audit.proving import Walk, walked
 from audit.queries import LARGEST_LIMIT, RecordQuery
 from audit.receipts import AccountHistory, FinishedEpisode
 from audit.records import EventType, has_type, parts_of_body, storable, type_marks
 from audit.replay import ANSWER_EVENTS, bodies_as_written
-from audit.rows import COLUMNS, EVENT_ID, Row, sealed_of
+from audit.rows import Row, sealed_of
 from audit.store import AuditStore
 from audit.streams import account_owner, parse_stream
 
 _ASKED_AT_ONCE = 200
 _MOST = LARGEST_LIMIT
-_USER = COLUMNS.index("user_id")
 _ANSWERS = type_marks(*ANSWER_EVENTS)
 _CLOSED = type_marks(EventType.POSITION_CLOSED)
 _ACCEPTED = type_marks(EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
@@ -33,7 +36,6 @@ _OF_EPISODES = (
     EventType.TRIGGER_ACCEPTED,
     EventType.CLOSE_ACCEPTED,
     EventType.EPISODE_FINISHED,
-    EventType.POSITION_CLOSED,
 )
 
 
@@ -63,6 +65,7 @@ class Recall:
         self._filler = filler
         self._store = store
         self._patience_s = patience_s
+        self._told: set[tuple[str, int]] = set()
 
     def histories(self, user_ids: Sequence[str]) -> tuple[AccountHistory, ...]:
         """Return the answers of each account, in the order of ``user_ids``.
@@ -80,7 +83,7 @@ class Recall:
         unread = set(partial)
         for first in range(0, len(partial), _ASKED_AT_ONCE):
             asked = partial[first : first + _ASKED_AT_ONCE]
-            unread -= self._add_stored(asked, found, ANSWER_EVENTS)
+            unread -= self._add_stored(asked, found, _ANSWERS)
         gaps = {parse_stream(gap.stream)[0] for gap in self._filler.gaps} if partial else set()
         lacking = unread | {user_id for user_id in partial if account_owner(user_id) in gaps}
         return tuple(
@@ -104,28 +107,23 @@ class Recall:
             return None
         accepted = known.accepted if known else None
         finished = known.finished if known else None
-        closes: dict[str, SealedRecord] = {}
-        if known is not None:
-            own, is_complete = self._in_journal(known.user_id, _CLOSED)
-            closes.update(own)
-            if accepted and finished and is_complete:
-                return _episode(trigger_id, accepted, finished, closes.values())
-        stored = self._ask(RecordQuery(trigger_id=name, event_types=_OF_EPISODES, limit=_MOST))
-        for record in map(sealed_of, stored or ()):
-            if has_type(record.body, _ACCEPTED):
-                accepted = accepted or record.body
-            elif has_type(record.body, _FINISHED):
-                finished = finished or record.body
-            else:
-                closes.setdefault(record.event_id, record)
+        is_asked = True
+        if not (accepted and finished):
+            query = RecordQuery(trigger_id=name, event_types=_OF_EPISODES, limit=_MOST)
+            stored = self._ask(lambda store: store.query(query))
+            is_asked = stored is not None
+            for record in self._sound(stored or ()):
+                if has_type(record.body, _ACCEPTED):
+                    accepted = accepted or record.body
+                else:
+                    finished = finished or record.body
         if accepted and finished:
-            user_id = parts_of_body(finished)[2]["user_id"]
-            if not _names_of_answers(finished) <= _close_ids(closes.values()):
-                # Answers of other episodes that this one shares: they closed what it covers.
-                found = {user_id: closes}
-                self._add_stored([user_id], found, (EventType.POSITION_CLOSED,))
+            user_id = known.user_id if known else parts_of_body(finished)[2]["user_id"]
+            closes, is_complete = self._in_journal(user_id, _CLOSED)
+            if not is_complete:  # its own, and those of other episodes that it shares
+                self._add_stored([user_id], {user_id: closes}, _CLOSED)
             return _episode(trigger_id, accepted, finished, closes.values())
-        if stored is None:
+        if not is_asked:
             raise StoreUnavailable(
                 f"trigger_id={trigger_id!r}: the journal no longer holds that episode, and the "
                 f"store cannot be asked just now ({self._filler.last_error or 'it is busy'}): "
@@ -144,33 +142,68 @@ class Recall:
         self,
         asked: Sequence[str],
         found: Mapping[str, dict[str, SealedRecord]],
-        kinds: tuple[EventType, ...],
+        marks: tuple[bytes, ...],
     ) -> set[str]:
-        """Add what the store holds of these accounts; return those of which that was all."""
-        names = {storable(user_id): user_id for user_id in asked}
-        query = RecordQuery(user_ids=tuple(names), event_types=kinds, limit=_MOST)
-        stored = self._ask(query)
-        if stored is None:
-            return set()
-        if len(stored) == _MOST:
-            if len(asked) == 1:
-                return set()
-            half = len(asked) // 2
-            first = self._add_stored(asked[:half], found, kinds)
-            return first | self._add_stored(asked[half:], found, kinds)
-        for row in stored:
-            known = found[names[row[_USER]]]
-            if row[EVENT_ID] not in known:
-                known[row[EVENT_ID]] = sealed_of(row)
-        return set(asked)
+        """Add what the store holds of these accounts, proven; return those of which that was all.
 
-    def _ask(self, query: RecordQuery) -> list[Row] | None:
+        Only records in accounts' own streams are read, as far as the journal does not hold them
+        whole: what else the store has was never acknowledged.
+        """
+        users = {account_owner(user_id): user_id for user_id in asked}
+        known = (stream for owner in users for stream in self._backlog.known_streams(owner))
+        lacking: set[str] = set()
+        ended: dict[str, Walk] = {}
+        for walk, records in walked(known, self._read_streams):
+            stream = walk.known.head.stream
+            user_id = users[parse_stream(stream)[0]]
+            if records is None:
+                lacking.add(user_id)
+                continue
+            ended[stream] = walk
+            for record in records:
+                if has_type(record.body, marks):
+                    found[user_id].setdefault(record.event_id, record)
+        for stream, walk in ended.items():
+            if walk.problem is not None:
+                lacking.add(users[parse_stream(stream)[0]])
+                self._tell(walk.problem, walk.unproven)
+        return set(asked) - lacking
+
+    def _tell(self, problem: ChainProblem, unproven: int) -> None:
+        """Raise an alarm once for a record that does not fit, or is missing unsaid."""
+        is_gap = any(
+            gap.stream == problem.stream and gap.first <= problem.seq <= gap.last
+            for gap in self._filler.gaps
+        )
+        if is_gap or (problem.stream, problem.seq) in self._told:
+            return
+        self._told.add((problem.stream, problem.seq))
+        self._filler.alarm(
+            f"the store's record {problem}; {unproven} records of this stream are not believed, "
+            "and answers in them are forgotten: run 'risk-engine audit verify'"
+        )
+
+    def _sound(self, rows: Iterable[Row]) -> Iterator[SealedRecord]:
+        """Pass on the records whose content has its hash, and the journal's where it knows one."""
+        for record in map(sealed_of, rows):
+            known = self._backlog.hash_of(record.event_id)
+            is_whole = chain_hash(record.prev_hash, record.body) == record.hash
+            if is_whole and known in (None, record.hash):
+                yield record
+            else:
+                reason = "it is not what was written: it was altered in the store"
+                self._tell(ChainProblem(*record[1:3], record.event_id, reason), 1)
+
+    def _read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row] | None:
+        return self._ask(lambda store: store.read_streams(streams, after, up_to))
+
+    def _ask(self, read: Callable[[AuditStore], list[Row]]) -> list[Row] | None:
         """Ask the store, unless it is away or busy."""
         with self._filler.borrowed(self._patience_s) as can_ask:
             if not can_ask:
                 return None
             try:
-                return self._store.query(query)
+                return read(self._store)
             except StoreUnavailable as error:
                 trouble = error
         self._filler.distrust(trouble)
@@ -199,7 +232,3 @@ def _names_of_answers(finished: bytes) -> frozenset[str]:
     """Return the close ids that an episode's end names, as far as it does."""
     named = canonical.decode(parts_of_body(finished)[1]).get("close_ids", ())
     return frozenset(name for name in named if name and isinstance(name, str))
-
-
-def _close_ids(closes: Iterable[SealedRecord]) -> frozenset[str]:
-    return frozenset(parts_of_body(close.body)[0]["close_id"] or "" for close in closes)

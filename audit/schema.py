@@ -31,7 +31,7 @@ from sqlalchemy import (
     select,
 )
 
-from audit.errors import NewerSchema
+from audit.errors import NewerSchema, StoreUnavailable
 
 metadata = MetaData()
 
@@ -173,6 +173,28 @@ def migrate(connection: Connection, where: str) -> Sequence[int]:
     return steps
 
 
+def check_for_reading(connection: Connection, where: str) -> None:
+    """Make sure that a database can be read as it is; nothing is changed.
+
+    Args:
+        connection: with a transaction begun.
+        where: names the database in errors.
+
+    Raises:
+        NewerSchema: a newer version of this software made the schema.
+        StoreUnavailable: it holds no audit trail, or one of an older version.
+    """
+    if not _has_versions(connection):
+        raise StoreUnavailable(f"{where} holds no audit trail: name another one")
+    _version(connection, where)
+    present = inspect(connection).get_columns(reconciliation_log.name)
+    if not {column["name"] for column in present}.issuperset(reconciliation_log.columns.keys()):
+        raise StoreUnavailable(
+            f"{where} was made by an older version, and a reader changes nothing: start the "
+            "engine once on it, which brings it up to date"
+        )
+
+
 def _version(connection: Connection, where: str) -> int:
     """Return the number of the last step that was applied, 0 if none was."""
     if not _has_versions(connection):
@@ -181,7 +203,7 @@ def _version(connection: Connection, where: str) -> int:
     newest = max(MIGRATIONS)
     if present > newest:
         raise NewerSchema(
-            f"store={where!r} has schema version {present}, this software knows up to {newest}: "
+            f"{where} has schema version {present}, this software knows up to {newest}: "
             "upgrade it, or name another database"
         )
     return int(present)

@@ -139,7 +139,7 @@ def verify_store(
         problem=first_of(problems),
         broken=len({problem.stream for problem in problems}),
         digests=len(digests.times) if digests else 0,
-        damage=digests.damage if digests else None,
+        damage=digests.trouble if digests else None,
         assumed=check.assumed,
         assumed_since=None if digests is None or line is None else digests.times[line],
         notes=(*_notes(digests, since, line), *check.notes(user_id)),
@@ -148,7 +148,7 @@ def verify_store(
 
 
 def _notes(digests: Digests | None, since: int | None, line: int | None) -> Iterator[str]:
-    if digests is None or not digests.times:
+    if digests is None or not (digests.times or digests.lacking):
         yield (
             "there are no digests: a chain that was made anew as a whole, or cut off at its end "
             "together with the journal, would not be seen"

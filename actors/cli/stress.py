@@ -68,7 +68,12 @@ def stress(
         typer.Option(help="How long a request may still act, with --chaos.", show_default="1000"),
     ] = None,
     audit: Annotated[
-        str | None, typer.Option(help="Audit store, duckdb:///FILE. Default: in the run's folder.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Audit store: duckdb:///FILE, or postgresql+psycopg://USER@HOST/DATABASE that no "
+            "engine fills. Default: a DuckDB file in the run's folder.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's folder. Default: runs/<time>.")

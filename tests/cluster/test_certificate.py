@@ -71,11 +71,11 @@ def test_the_commands_ask_the_running_engine(engine: RiskEngine, tmp_path: Path)
     assert compared.exit_code == 0, compared.output
     assert json.loads(compared.stdout)["accounts"][0]["differences"] == []
     unknown = run.invoke(app, ["audit", "reconcile", "--user", "nobody", *where])
-    assert unknown.exit_code == 2
+    assert unknown.exit_code == 3
     assert "user_id='nobody'" in unknown.output
 
 
 def test_without_an_engine_reconciling_says_what_to_do(ray_address: str) -> None:
     told = CliRunner().invoke(app, ["audit", "reconcile", "--namespace", "nobody-here"])
-    assert told.exit_code == 2
+    assert told.exit_code == 3
     assert "start the engine with its accounts" in told.output

@@ -15,6 +15,7 @@ from actors.cli.audit.reaching import (
     Namespace,
     Store,
     Whereabouts,
+    check_target,
     digests_beside,
     explained,
     reached,
@@ -29,6 +30,9 @@ def certificate(
     html: Annotated[
         Path | None, typer.Option(help="Write the certificate as a page that prints.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the page's file if there is one.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the certificate as one JSON object.")
     ] = False,
@@ -40,20 +44,23 @@ def certificate(
     """Make the flat certificate of an episode, by its records alone, and check their chains.
 
     Exit status: 0 it is flat, or what it named is closed, and that is proven; 1 it is not, or
-    not proven; 2 an option is wrong; 3 there are no such records, or they cannot be read.
+    not proven; 2 an option is wrong; 3 there are no such records, they cannot be read, or the
+    page cannot be written.
     """
-    from audit.certificate_page import certificate_page
+    from audit.certificate_page import write_certificate_page
     from audit.certifying import certificate_of
     from engine.clock import SystemClock
 
     with explained():
+        if html is not None:
+            check_target("--html", html, force=force)
         where = Whereabouts(data_dir, store, namespace, address)
         with reached(where) as trail:
             digests = None if trail.is_live else digests_beside(where)
             now = SystemClock().wall_us()
             made = certificate_of(trail, trigger, made_at=now, digests=digests)
         if html is not None:
-            html.write_text(certificate_page(made), encoding="utf-8")
+            write_certificate_page(made, html)
         if as_json:
             print(made.json())
         else:

@@ -25,6 +25,7 @@ from actors.cli.audit.reaching import (
     Namespace,
     Store,
     Whereabouts,
+    check_target,
     explained,
     reached,
 )
@@ -67,12 +68,7 @@ def export(
 
     with explained():
         exporting.format_of(file)
-        if not file.parent.is_dir():
-            raise ValueError(f"FILE={str(file)!r} is not allowed: its folder does not exist")
-        if file.is_dir() or (file.exists() and not force):
-            raise ValueError(
-                f"FILE={str(file)!r} is not allowed: it exists; name another, or give --force"
-            )
+        check_target("FILE", file, force=force)
         filters = Filters(user, position, trigger, close, types, statuses, since, until)
         query = filters.query(SystemClock().wall_us())
         with reached(Whereabouts(data_dir, store, namespace, address)) as trail:

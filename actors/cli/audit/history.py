@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from actors.cli.audit.reaching import FOUND, NOT_FOUND, UNREADABLE
 from audit.history.checker import check
 from audit.history.reading import HistoryError, read_history
 
-ACCEPTED, REFUSED, UNREADABLE = 0, 1, 2
+ACCEPTED, REFUSED = FOUND, NOT_FOUND
 
 
 def check_history(
@@ -22,8 +23,8 @@ def check_history(
 ) -> None:
     """Say whether a serial, exactly-once explanation of a history exists.
 
-    Exit status: 0 accepted; 1 refused, or undecided because the search was too large; 2 the file
-    cannot be read.
+    Exit status: 0 accepted; 1 refused, or undecided because the search was too large; 2 an
+    option is wrong; 3 the file cannot be read.
     """
     try:
         verdict = check(read_history(file))

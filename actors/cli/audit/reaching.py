@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from audit.trail import Trail
 
 FOUND, NOT_FOUND, USAGE, UNREADABLE, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit statuses: it worked; the answer is no; an option is wrong; the records cannot be read;
-it was interrupted."""
+"""Exit statuses of every command here: it worked; the answer is no; an option is wrong; it could
+not be done, as records or files cannot be read or written; it was interrupted."""
 
 _PANEL = "Which trail"
 DataDir: TypeAlias = Annotated[
@@ -207,14 +207,21 @@ def _journal(where: Whereabouts, config: EngineConfig) -> Path | None:
 
 
 def digests_beside(where: Whereabouts) -> Digests | None:
-    """Read the digests of an engine that has ended, if they are of the store that was named."""
-    from audit.digests import read_digests
+    """Read the digests of an engine that has ended, if they are of the store that was named.
+
+    Where its journal lies, it says which line must be the last.
+
+    Raises:
+        AuditError: digests or journal cannot be read.
+    """
+    from audit.digests import own_digests
+    from audit.journal_reading import digest_end_in
 
     config = where.config()
     is_alone = where.store is not None and where.data_dir is None
     if is_alone and config.digests_path is None and not _is_usual(where, config):
         return None
-    return read_digests(config.digests_file) if config.digests_file.exists() else None
+    return own_digests(config.digests_file, digest_end_in(_journal(where, config)))
 
 
 def _is_usual(where: Whereabouts, config: EngineConfig) -> bool:
@@ -266,6 +273,26 @@ def _engine(
 def shown_url(url: str) -> str:
     """Return a URL without the password that it may hold."""
     return re.sub(r"//[^/@]*@", "//...@", url)
+
+
+def check_target(option: str, file: Path, *, force: bool) -> None:
+    """Make sure that a file may be written, before anything is read for it.
+
+    Args:
+        option: what the user calls it.
+        file: where to.
+        force: whether one that is there may be replaced.
+
+    Raises:
+        ValueError: its folder is missing, it is a folder itself, or it is there.
+    """
+    named = f"{option}={str(file)!r} is not allowed:"
+    if not file.parent.is_dir():
+        raise ValueError(f"{named} its folder does not exist; make it, or name another")
+    if file.is_dir():
+        raise ValueError(f"{named} it is a folder; name a file")
+    if file.exists() and not force:
+        raise ValueError(f"{named} it exists; name another, or give --force")
 
 
 class PipedConsole(Console):

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from actors.cli.audit.reaching import Address, Namespace, Whereabouts
-from engine.errors import RiskEngineError
+from actors.cli.audit.reaching import (
+    FOUND,
+    NOT_FOUND,
+    UNREADABLE,
+    Address,
+    Namespace,
+    Whereabouts,
+    explained,
+)
 
 if TYPE_CHECKING:
     from actors.handle import RiskEngine
     from audit.differences import AccountReconciled
 
-NONE, DIFFERENCES, NOT_DONE = 0, 1, 2
+NONE, DIFFERENCES, NOT_DONE = FOUND, NOT_FOUND, UNREADABLE
 
 
 def reconcile(
@@ -38,19 +45,18 @@ def reconcile(
     Closes that the store does not know, records without a deal, and P&L, lots or prices that
     differ become records, each once. What others closed is noted, and no fault of the store.
 
-    Exit status: 0 no difference; 1 differences; 2 it could not be done, or not for every account.
+    Exit status: 0 no difference; 1 differences; 2 an option is wrong; 3 it could not be done, or
+    not for every account; 130 interrupted.
     """
-    try:
+    with explained():
         with running_engine(Whereabouts(namespace=namespace, address=address)) as engine:
             reports = engine.reconcile(user)
-    except (RiskEngineError, ValueError, OSError) as error:
-        _fail(str(error))
-    if as_json:
-        print(json.dumps({"accounts": [report.data() for report in reports]}))
-    else:
-        for line in lines_of(reports):
-            print(line)
-    raise typer.Exit(status_of(reports, strict=strict))
+        if as_json:
+            print(json.dumps({"accounts": [report.data() for report in reports]}))
+        else:
+            for line in lines_of(reports):
+                print(line)
+        raise typer.Exit(status_of(reports, strict=strict))
 
 
 def status_of(reports: Sequence[AccountReconciled], *, strict: bool = False) -> int:
@@ -111,8 +117,3 @@ def running_engine(where: Whereabouts) -> Iterator[RiskEngine]:
     finally:
         if is_ours:
             leave()
-
-
-def _fail(text: str) -> NoReturn:
-    typer.secho(text, err=True, fg=typer.colors.RED)
-    raise typer.Exit(NOT_DONE)

@@ -12,22 +12,22 @@ import typer
 
 from actors.cli.audit.moments import iso, parse_moment
 from actors.cli.audit.reaching import (
+    FOUND,
+    NOT_FOUND,
     Address,
     DataDir,
     Namespace,
     Store,
     Whereabouts,
     digests_beside,
+    explained,
     reached,
 )
 from engine.clock import SystemClock
-from engine.errors import RiskEngineError
 from engine.store_url import shown_url
 
 if TYPE_CHECKING:
     from audit.verify import VerifyReport
-
-WHOLE, BROKEN, UNCHECKED = 0, 1, 2
 
 
 def verify(
@@ -44,11 +44,12 @@ def verify(
         typer.Option(help="Check the streams of this account, and the supervisor's, only."),
     ] = None,
     digests: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
             help="Hold the records against this digest file, such as a copy that was kept "
-            "elsewhere. [default: the engine's own]",
+            "elsewhere; of several that follow on each other, the oldest first. "
+            "[default: the engine's own]",
             show_default=False,
         ),
     ] = None,
@@ -67,37 +68,31 @@ def verify(
     and against the journal. Records that were set aside, late ones, and those that the store does
     not have yet are no trouble.
 
-    Exit status: 0 everything fits; 1 something does not; 2 it could not be checked: an option is
-    wrong, or records or digests cannot be read.
+    Exit status: 0 everything fits; 1 something does not; 2 an option is wrong; 3 records or
+    digests cannot be read; 130 interrupted.
     """
     from audit.digests import read_digests
 
     where = Whereabouts(data_dir, store, namespace, address)
-    try:
+    with explained():
         moment = None if since is None else parse_moment("--since", since, SystemClock().wall_us())
         if user is not None and not user.strip():
             raise ValueError(f"--user={user!r} is not allowed: it must not be empty")
         with reached(where) as trail:
             # A running engine knows its own file; a copy is read here, wherever the engine is.
             source = shown_url(trail.source)
-            known = None if digests is None else read_digests(digests)
+            known = read_digests(*digests) if digests else None
             if known is None and not trail.is_live:
                 known = digests_beside(where)
             report = trail.verification(since=moment, user_id=user, digests=known)
-    except (ValueError, RiskEngineError, OSError) as error:
-        typer.secho(str(error), err=True, fg=typer.colors.RED)
-        raise typer.Exit(UNCHECKED) from None
-    if not report.is_known:
-        typer.secho(
-            f"--user={user!r} names no account of this trail", err=True, fg=typer.colors.RED
-        )
-        raise typer.Exit(UNCHECKED)
-    if as_json:
-        print(json.dumps(_data(report, source)))
-    else:
-        for line in lines(report, source):
-            print(line)
-    raise typer.Exit(WHOLE if report.ok else BROKEN)
+        if not report.is_known:
+            raise ValueError(f"--user={user!r} names no account of this trail")
+        if as_json:
+            print(json.dumps(_data(report, source)))
+        else:
+            for line in lines(report, source):
+                print(line)
+        raise typer.Exit(FOUND if report.ok else NOT_FOUND)
 
 
 def lines(report: VerifyReport, source: str) -> Iterator[str]:

@@ -101,6 +101,7 @@ def test_several_that_open_a_new_database_at_once_make_one_schema(url: str, tmp_
         begin.wait()
         try:
             store.open()
+            store.close()
         except StoreUnavailable as error:
             if not url.startswith("duckdb"):  # where one owns the file, others may be refused
                 troubles.append(error)

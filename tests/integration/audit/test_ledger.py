@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-import duckdb
 import pytest
 
 from audit.chain import ChainWriter
@@ -18,6 +17,7 @@ from audit.journal import Journal
 from audit.ledger import AuditLedger
 from audit.queries import RecordQuery
 from audit.records import EventType
+from tests.integration.audit.attacking import attacker
 from tests.unit.audit.memory_store import MemoryStore
 from tests.unit.audit.samples import NOW, ManualClock, a_chain, a_result, a_trigger, ids
 
@@ -116,12 +116,13 @@ def test_a_contradiction_is_reported_and_no_gap(
         ("UPDATE reconciliation_log SET pnl = pnl + 1 WHERE seq = 4", 4, "altered"),
         (
             "UPDATE reconciliation_log SET meta_data = "
-            "replace(meta_data::VARCHAR, '\"success\":true', '\"success\": true') WHERE seq = 4",
+            "replace(meta_data::VARCHAR, '\"success\":true', '\"success\": true')::JSON "
+            "WHERE seq = 4",
             4,
             "altered",
         ),
         (
-            "UPDATE reconciliation_log SET occurred_at = occurred_at + INTERVAL 1 MICROSECOND "
+            "UPDATE reconciliation_log SET occurred_at = occurred_at + INTERVAL '1 microsecond' "
             "WHERE seq = 4",
             4,
             "altered",
@@ -135,20 +136,22 @@ def test_a_contradiction_is_reported_and_no_gap(
         ),
     ],
 )
+@pytest.mark.parametrize("database", ["duckdb", "postgresql"])
 def test_tampering_is_found_and_the_first_bad_record_named(
-    url: str, journal_path: Path, tampering: str, seq: int, reason: str
+    request: pytest.FixtureRequest,
+    url: str,
+    journal_path: Path,
+    tampering: str,
+    seq: int,
+    reason: str,
+    database: str,
 ) -> None:
+    if database == "postgresql":
+        url = str(request.getfixturevalue("postgres_url"))
     with AuditLedger(url, journal_path) as ledger:
         ledger.append(a_chain(8))
-    with duckdb.connect(url.removeprefix("duckdb:///")) as connection:
-        for trigger in ("update", "delete"):
-            connection.execute(
-                f"DROP TRIGGER reconciliation_log_no_{trigger} ON reconciliation_log"
-            ).fetchall()
-        connection.execute("CREATE TABLE copy AS FROM reconciliation_log").fetchall()
-        connection.execute("DROP TABLE reconciliation_log").fetchall()
-        connection.execute("ALTER TABLE copy RENAME TO reconciliation_log").fetchall()
-        connection.execute(tampering).fetchall()
+    with attacker(url) as run:
+        run(tampering)
     journal = Journal(journal_path)
     with journal.writing() as rows:
         rows.execute("UPDATE records SET body = NULL")  # nothing left to refill from
@@ -240,7 +243,11 @@ def test_a_failed_read_has_the_store_opened_anew(journal_path: Path) -> None:
         store.failures = 1
         with pytest.raises(StoreUnavailable):
             ledger.count()
+        status = ledger.status()
+        assert (status.backlog, status.store_open) == (0, False)
+        assert status.last_error == "reading failed, StoreUnavailable: the store is away"
         assert ledger.count() == 1
+        assert ledger.status().last_error is None
         assert store.opened == opened + 1
 
 

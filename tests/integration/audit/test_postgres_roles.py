@@ -100,18 +100,23 @@ def test_the_writer_may_not(roles: Roles, statement: str) -> None:
         _run(roles.writer, statement)
 
 
-def test_the_reader_reads_and_does_not_insert(roles: Roles) -> None:
-    writer, reader = make_store(roles.writer), make_store(roles.reader)
+def test_the_reader_reads_beside_the_writer_and_does_not_insert(roles: Roles) -> None:
+    writer, reader = make_store(roles.writer), make_store(roles.reader, reads_only=True)
     writer.open()
     writer.insert_batch(_rows(3))
     reader.open()
     assert reader.count() == 3
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        reader.insert_batch(_rows(4))
+    writer.close()
+    reader.close()
+    intruder = make_store(roles.reader)
+    intruder.open()
     for rows in (_rows(4), _rows(100)):
         with pytest.raises(StoreUnavailable, match=r"permission denied.*audit/roles\.py"):
-            reader.insert_batch(rows)
-    assert reader.count() == 3
-    reader.close()
-    writer.close()
+            intruder.insert_batch(rows)
+    assert intruder.count() == 3
+    intruder.close()
 
 
 def test_a_new_database_is_opened_by_its_owner_first(bare: Roles) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests import postgres_fixtures
 from tests.cluster.waiting import wait_until
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, PostgresUnavailable
 
 _OWNER = """
 import sys
@@ -57,3 +58,20 @@ def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
         owner.send_signal(signal.SIGKILL)
         owner.wait()
     wait_until(lambda: not pid.exists(), what=lambda: "the server still runs")
+
+
+@pytest.mark.parametrize("in_ci", [True, False])
+def test_without_a_server_ci_fails_and_others_skip(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, in_ci: bool
+) -> None:
+    def none(_: Path) -> None:
+        raise PostgresUnavailable("there is none here")
+
+    monkeypatch.setattr(postgres_fixtures, "running_postgres", none)
+    if in_ci:
+        monkeypatch.setenv("CI", "true")
+    else:
+        monkeypatch.delenv("CI", raising=False)
+    wanted: type[BaseException] = PostgresUnavailable if in_ci else pytest.skip.Exception
+    with pytest.raises(wanted, match="there is none here"):
+        request.getfixturevalue("stoppable_postgres")

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from audit.errors import StoreUnavailable
 from audit.opening import make_store
+from audit.postgres_reading import ReadOnlyPostgres
 from audit.postgres_store import PostgresStore
 from audit.rows import row_of
 from tests.postgres_server import PASSWORD, Databases, PostgresServer, running_postgres
@@ -66,10 +67,11 @@ def test_a_server_that_falls_silent_is_cut_off(
 
 
 def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
-    store, other = PostgresStore(postgres_url, deadline_s=0.3), PostgresStore(postgres_url)
+    store, other = PostgresStore(postgres_url, deadline_s=0.3), ReadOnlyPostgres(postgres_url)
     store.open()
     other.open()
     with other._transaction() as connection:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")
         connection.exec_driver_sql("LOCK TABLE reconciliation_log IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(StoreUnavailable, match="statement timeout"):
             store.count()

@@ -119,10 +119,34 @@ def test_damaged_and_missing_digests(data: Path) -> None:
     done = _run(data)
     assert done.exit_code == 1
     assert "does not fit: line 1 of the digests: it is not a digest" in done.stdout
-    own.unlink()
+    for how in (lambda: own.write_text(""), own.unlink):
+        how()
+        done = _run(data)
+        assert done.exit_code == 1
+        assert "does not fit: line 1 of the digests: the lines from number 1 are" in done.stdout
+        assert f"up to number 1 of 2015-02-25T10:30:00Z in {own}" in done.stdout
+        assert _json(data)["digest_problem"] is not None
+    (data / "journal.sqlite").unlink()  # it alone knows that there were digests
     done = _run(data)
     assert done.exit_code == 0
     assert "note: there are no digests" in done.stdout
+
+
+def test_digests_in_several_files_are_one_chain(data: Path) -> None:
+    own, older = data / "audit-digests.jsonl", data / "older.jsonl"
+    own.rename(older)
+    with AuditLedger(
+        f"duckdb:///{data}/audit.duckdb", data / "journal.sqlite", digests=own
+    ) as ledger:
+        ledger.append(a_chain(2, ledger.open_stream("account:eve").stream, 90))
+    done = _run(data)
+    assert done.exit_code == 1
+    assert "it follows on number 1, and no line up to that one is here" in done.stdout
+    found = _json(data)["digest_problem"]
+    assert isinstance(found, dict)
+    assert (found["line"], found["is_earlier"]) == (1, True)
+    done = _run(data, "--digests", str(older), "--digests", str(own))
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_digests_of_another_store_are_not_held_against_one_that_is_named(
@@ -138,22 +162,22 @@ def test_digests_of_another_store_are_not_held_against_one_that_is_named(
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("options", "status", "text"),
     [
-        (["--since", "yesterday"], "--since='yesterday' is not allowed"),
-        (["--user", " "], "--user=' ' is not allowed"),
-        (["--digests", "none.jsonl"], "digests='none.jsonl' cannot be read"),
+        (["--since", "yesterday"], 2, "--since='yesterday' is not allowed"),
+        (["--user", " "], 2, "--user=' ' is not allowed"),
+        (["--digests", "none.jsonl"], 3, "digests='none.jsonl' cannot be read"),
     ],
 )
-def test_what_cannot_be_checked(data: Path, options: list[str], text: str) -> None:
+def test_what_cannot_be_checked(data: Path, options: list[str], status: int, text: str) -> None:
     done = _run(data, *options)
-    assert (done.exit_code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (status, "")
     assert text in done.stderr
 
 
 def test_a_folder_without_a_trail(tmp_path: Path) -> None:
     done = _run(tmp_path / "none")
-    assert (done.exit_code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert "no such file" in done.stderr
 
 

@@ -53,7 +53,54 @@ def test_an_unknown_trigger_says_what_to_do(
     assert told.stdout == ""
 
 
-def test_a_page_that_cannot_be_written_is_an_error(folder: Path, tmp_path: Path) -> None:
-    told = certificate(folder, "trigger-1", "--html", str(tmp_path / "no" / "page.html"))
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no/page.html", "its folder does not exist; make it"),
+        (".", "it is a folder"),
+        ("mine.html", "it exists; name another, or give --force"),
+    ],
+)
+def test_a_page_goes_only_where_it_may(
+    folder: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("mine", encoding="utf-8")
+    told = certificate(folder, "trigger-1", "--html", str(tmp_path / name))
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert f"--html={str(tmp_path / name)!r} is not allowed: {reason}" in told.stderr
+    assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_page_is_replaced_if_that_is_wanted(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("old", encoding="utf-8")
+    assert certificate(folder, "trigger-1", "--html", str(page), "--force").exit_code == 1
+    assert "<h1>NOT FLAT</h1>" in page.read_text(encoding="utf-8")
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("old", encoding="utf-8")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    told = certificate(folder, "trigger-1", "--html", str(page), "--force")
     assert told.exit_code == 3
-    assert "page.html" in told.stderr
+    assert f"--html={str(page)!r} cannot be written (No space left on device)" in told.stderr
+    assert page.read_text(encoding="utf-8") == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_numbers_on_a_page_are_written_for_people(folder: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    certificate(folder, "trigger-1", "--html", str(page))
+    text = page.read_text(encoding="utf-8")
+    assert "bid 1.2, at 1424860200123456" in text
+    for python in ("{&#39;", "[{", "None", "True"):
+        assert python not in text

@@ -25,8 +25,8 @@ def grave() -> Difference:
         ([AccountReconciled("ann", differences=(mild(), grave()))], 1, 1),
         (
             [AccountReconciled("ann", differences=(grave(),)), AccountReconciled("b", error="x")],
-            2,
-            2,
+            3,
+            3,
         ),
     ],
 )

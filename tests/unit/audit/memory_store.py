@@ -89,6 +89,7 @@ class MemoryStore:
 
     def read_streams(self, streams: Sequence[str], after: int, up_to: int) -> list[Row]:
         self._use()
+        self.queries += 1
         chosen = [
             row
             for row in self.rows.values()

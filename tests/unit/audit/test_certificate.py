@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from audit.certificate import Certificate, Verdict
-from audit.certificate_page import certificate_page, shown
+from audit.certificate_page import _plain, certificate_page, shown
 from audit.certifying import certificate_of
 from audit.chain import ChainHead, ChainWriter, SealedRecord
+from audit.digest_registry import DigestEnd
+from audit.digests import DigestFile, Digests, own_digests, read_digests
 from audit.errors import UnknownEpisode
 from audit.events import episode_finished, trigger_accepted
 from audit.places import Entry, verify_streams
@@ -62,12 +65,14 @@ class Engine:
         return [w.head for w in (self.supervisor, self.account) if w.head.seq]
 
 
-def certify(rows: list[Row], heads: list[ChainHead] | None = None) -> Certificate:
+def certify(
+    rows: list[Row], heads: list[ChainHead] | None = None, digests: Digests | None = None
+) -> Certificate:
     store = MemoryStore()
     store.open()
     store.rows = {row[COLUMNS.index("event_id")]: row for row in rows}
     trail = StoreTrail("memory", store, heads=heads or [])
-    return certificate_of(trail, "trigger-1", made_at=MADE)
+    return certificate_of(trail, "trigger-1", made_at=MADE, digests=digests)
 
 
 def altered(row: Row, column: str, value: object) -> Row:
@@ -96,6 +101,31 @@ def test_an_altered_record_proves_nothing_and_says_so_at_the_top(number: int) ->
     assert "<h1>NOT PROVEN</h1>" in page
     assert "it was altered" in page[: page.index("<section>")]
     assert "<h1>FLAT" not in page
+
+
+def test_digests_that_are_not_all_here_prove_and_those_without_their_end_do_not(
+    tmp_path: Path,
+) -> None:
+    engine = Engine().liquidate()
+    path = tmp_path / "digests.jsonl"
+    file = DigestFile(path)
+    file.load()
+    for head in engine.heads():
+        file.append(NOW, [head])
+    first, second = path.read_text().splitlines(keepends=True)
+    digests = read_digests(path)
+    end = DigestEnd(str(path), 2, digests.last_hash, NOW)
+    assert certify(engine.rows(), engine.heads(), digests).is_proven
+    path.write_text(second)  # the first is in an archive
+    assert certify(engine.rows(), engine.heads(), own_digests(path, end)).is_proven
+    path.write_text(first)
+    made = certify(engine.rows(), engine.heads(), own_digests(path, end))
+    assert made.title == "NOT PROVEN"
+    assert "the lines behind number 1 are missing" in (made.verification.problem or "")
+    path.write_text(second)
+    altered_rows = engine.rows()
+    altered_rows[2] = altered(altered_rows[2], "pnl", 1e6)
+    assert not certify(altered_rows, engine.heads(), own_digests(path, end)).is_proven
 
 
 def test_a_record_that_was_removed_is_missed() -> None:
@@ -236,6 +266,29 @@ def test_an_episode_without_its_acceptance_is_unknown() -> None:
 )
 def test_what_cannot_be_seen_is_spelled_out(text: str | None, visible: str) -> None:
     assert shown(text) == visible
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("as it is", "as it is"),
+        (None, "\N{EM DASH}"),
+        ([], "\N{EM DASH}"),
+        (True, "yes"),
+        (10009, "10009"),
+        (0.1 + 0.2, "0.3"),
+        (
+            [
+                {"ask": 1.2003, "bid": 1.2, "symbol": "EURCHF", "time_ms": NOW // 1000},
+                {"ask": None, "bid": 1, "symbol": "XAUUSD", "time_ms": None},
+            ],
+            "symbol EURCHF, bid 1.2, ask 1.2003, time 2015-02-25 10:30:00.123; "
+            "symbol XAUUSD, bid 1, ask \N{EM DASH}, time_ms \N{EM DASH}",
+        ),
+    ],
+)
+def test_what_a_guard_saw_is_written_for_people(value: object, text: str) -> None:
+    assert _plain(value) == text
 
 
 def test_entries_are_in_the_order_of_lives() -> None:

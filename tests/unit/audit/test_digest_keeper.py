@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from audit.digest_keeper import DigestPolicy
+from audit.digest_registry import DigestEnd
 from audit.digests import Digests, read_digests
+from audit.errors import JournalUnavailable
 from audit.filler import FillPolicy
+from audit.journal import Journal
 from audit.ledger import AuditLedger
 from tests.unit.audit.memory_store import MemoryStore
 from tests.unit.audit.samples import ManualClock, a_chain
@@ -118,7 +121,11 @@ def test_what_a_crash_left_undigested_is_named_by_the_next_life(
 ) -> None:
     with _opened(store, journal_path, clock, path) as ledger:
         ledger.append(a_chain(3))
-    path.write_bytes(path.read_bytes()[:-7])  # the crash came while the line was written
+    path.write_bytes(path.read_bytes()[:-7])  # the crash came while the line was written, ...
+    journal = Journal(journal_path)
+    with journal.writing() as rows:
+        rows.execute("DELETE FROM digest_end")  # ... so the journal knows nothing of it
+    journal.close()
     with _opened(store, journal_path, clock, path) as ledger:
         ledger.fill_step()
         assert "ended in a line that was cut short" in ledger.status().alarms[0]
@@ -168,7 +175,99 @@ def test_a_file_that_was_moved_away_is_begun_anew_with_all_heads(
     ledger.fill_step()
     digests = read_digests(path)
     assert _heads(digests) == {"account:u1:1": 5, "account:u2:1": 2}
-    assert (digests.damage, digests.last_number) == (None, 1)
+    assert (digests.damage, digests.begins_after, digests.last_number) == (None, 1, 2)
+    assert "the lines from number 1 are missing" in ledger.status().alarms[1]
+    damage = ledger.verify().damage
+    assert damage is not None
+    assert "follows on number 1" in damage.reason
+    assert ledger.verify(digests=read_digests(path.with_name("archived.jsonl"), path)).ok
+
+
+def _ended(store: MemoryStore, journal_path: Path, clock: ManualClock, path: Path) -> list[str]:
+    """Let an engine write three lines and end; return them."""
+    with _opened(store, journal_path, clock, path) as ledger:
+        for number in range(3):
+            ledger.append(a_chain(2, f"account:u{number}:1", 50 * number + 1))
+            ledger.fill_step()
+            _pass(clock, INTERVAL_S)
+            ledger.fill_step()
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) == 3
+    return lines
+
+
+@pytest.mark.parametrize("kept", [2, 0, None])
+def test_an_engine_started_on_digests_without_their_end_says_so(
+    store: MemoryStore, journal_path: Path, clock: ManualClock, path: Path, kept: int | None
+) -> None:
+    lines = _ended(store, journal_path, clock, path)
+    if kept is None:
+        path.unlink()
+    else:
+        path.write_text("".join(lines[:kept]))
+    missing = "behind number 2" if kept else "from number 1"
+    with _opened(store, journal_path, clock, path) as ledger:
+        before = ledger.verify().damage
+        assert before is not None
+        assert missing in before.reason
+        ledger.fill_step()
+        (alarm,) = ledger.status().alarms
+        assert f"the lines {missing} are missing, up to number 3" in alarm
+        assert str(path) in alarm
+    with _opened(store, journal_path, clock, path) as ledger:
+        ledger.fill_step()
+        assert not ledger.verify().ok, "what is gone stays gone, whoever starts again"
+    archived = path.with_name("archived.jsonl")
+    if not kept:
+        archived.write_text("".join(lines))
+        assert read_digests(archived, path).trouble is None
+
+
+def test_starts_as_they_should_be_are_silent(
+    store: MemoryStore, journal_path: Path, clock: ManualClock, path: Path
+) -> None:
+    for life in range(1, 4):
+        with _opened(store, journal_path, clock, path) as ledger:
+            ledger.fill_step()
+            ledger.append(a_chain(2, f"account:u{life}:1", 50 * life))
+            ledger.drain()
+            assert ledger.verify().ok
+            assert ledger.status().alarms == ()
+    journal = Journal(journal_path)
+    assert journal.digest_end() == DigestEnd(str(path), 3, read_digests(path).last_hash, clock.us)
+    with journal.writing() as rows:
+        rows.execute("DELETE FROM digest_end")  # as an older version left it
+    journal.close()
+    with _opened(store, journal_path, clock, path) as ledger:
+        ledger.fill_step()
+        assert ledger.status().alarms == ()
+    journal = Journal(journal_path)
+    end = journal.digest_end()
+    journal.close()
+    assert end is not None
+    assert end.number == 3
+
+
+def test_a_digest_that_the_journal_could_not_note_is_noted_later(
+    ledger: AuditLedger, clock: ManualClock, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.append(a_chain(3))
+    ledger.fill_step()
+    _pass(clock, CHECKPOINT_S)
+    with monkeypatch.context() as patch:
+
+        def fail(_: object, __: object) -> None:
+            raise JournalUnavailable("the disk is full")
+
+        patch.setattr(Journal, "note_digest", fail)
+        assert ledger.fill_step() == 1.0
+    assert "the disk is full" in ledger.status().alarms[0]
+    _pass(clock, 1.0)
+    ledger.fill_step()
+    assert read_digests(path).last_number == 1
+    assert "written again" in ledger.status().alarms[-1]
+    assert len(ledger.status().alarms) == 2
+    assert ledger.verify().ok
 
 
 def test_a_store_that_lacks_what_the_digests_name_is_an_alarm_at_once(

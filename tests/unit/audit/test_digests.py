@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from audit.chain import ChainHead
-from audit.digests import DigestFile, DigestsChanged, DigestsUnreadable, read_digests
+from audit.digest_registry import DigestEnd
+from audit.digests import (
+    DigestFile,
+    DigestsChanged,
+    DigestsUnreadable,
+    own_digests,
+    read_digests,
+)
 
 HASHES = [bytes([number]) * 32 for number in range(10)]
 
@@ -99,11 +106,94 @@ def test_a_line_that_is_no_digest_is_named(path: Path, what: str) -> None:
 
 def test_a_removed_and_a_moved_line_are_named(path: Path) -> None:
     first, second, third = _lines(path)
-    for lines, line in (([first, third], 2), ([second, third], 1), ([first, third, second], 2)):
+    for lines, line in (([first, third], 2), ([first, third, second], 2)):
         path.write_text("".join(lines))
         damage = read_digests(path).damage
         assert damage is not None
         assert (damage.line, damage.reason) == (line, "it does not follow on the line before")
+
+
+def test_lines_missing_at_the_beginning_are_named(path: Path) -> None:
+    _, second, third = _lines(path)
+    path.write_text(second + third)
+    digests = read_digests(path)
+    assert (digests.damage, digests.begins_after, digests.last_number) == (None, 1, 3)
+    assert digests.trouble is not None
+    assert digests.trouble.line == 1
+    assert "follows on number 1, and no line up to that one is here" in digests.trouble.reason
+
+
+def _end(path: Path) -> DigestEnd:
+    digests = read_digests(path)
+    return DigestEnd(str(path), digests.last_number, digests.last_hash, 1_000_000)
+
+
+def test_an_end_that_is_there_or_was_gone_on_from_is_no_trouble(path: Path) -> None:
+    end = _end(path)
+    file = DigestFile(path)
+    file.load(end)
+    assert file.end == (3, end.hash)
+    file.append(400, [ChainHead("bob", 9, HASHES[5])])  # and a crash before the journal knew
+    digests = own_digests(path, end)
+    assert digests is not None
+    assert (digests.trouble, digests.last_number) == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("kept", "line", "reason"),
+    [
+        (2, 3, "the lines behind number 2 are missing, up to number 3 of 1970-01-01T00:00:01Z"),
+        (0, 1, "the lines from number 1 are missing, up to number 3"),
+        (None, 1, "the lines from number 1 are missing, up to number 3"),
+    ],
+)
+def test_an_end_that_is_cut_off_is_named(
+    path: Path, kept: int | None, line: int, reason: str
+) -> None:
+    end = _end(path)
+    lines = _lines(path)
+    path.unlink()
+    if kept is not None:
+        path.write_text("".join(lines[:kept]))
+    digests = own_digests(path, end)
+    assert digests is not None
+    assert digests.trouble is not None
+    assert digests.trouble.line == line
+    assert reason in digests.trouble.reason
+    assert str(path) in digests.trouble.reason
+
+
+def test_a_file_made_anew_with_as_many_lines_is_told(path: Path) -> None:
+    end = _end(path)
+    path.unlink()
+    file = DigestFile(path)
+    file.load()
+    for at in (100, 200, 300):
+        file.append(at, [ChainHead("bob", at, HASHES[6])])
+    digests = own_digests(path, end)
+    assert digests is not None
+    assert "the file was made anew" in str(digests.trouble)
+
+
+def test_no_file_and_none_known_is_a_first_start(tmp_path: Path) -> None:
+    assert own_digests(tmp_path / "none.jsonl", None) is None
+
+
+def test_a_file_begun_anew_follows_on_the_one_before(path: Path) -> None:
+    end = _end(path)
+    before = path.rename(path.with_name("archived.jsonl"))
+    file = DigestFile(path)
+    file.load(end)
+    file.append(400, [ChainHead("bob", 9, HASHES[5])])
+    assert file.end is not None
+    assert file.end[0] == 4
+    assert read_digests(path).begins_after == 3
+    both = read_digests(before, path)
+    assert (both.trouble, both.last_number, both.begins_after) == (None, 4, 0)
+    assert set(both.times) == {1, 2, 3, 4}
+    wrong = read_digests(path, before).trouble
+    assert wrong is not None
+    assert wrong.line == 2
 
 
 def test_what_other_lines_say_counts_although_one_is_damaged(path: Path) -> None:

@@ -83,9 +83,11 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(journal_path: Path) -
     reopened_given = backlog.given
     backlog.close()
     journal.close()
-    assert _version_of(journal_path) == SCHEMA_VERSION == 3
+    assert _version_of(journal_path) == SCHEMA_VERSION == 4
     assert reopened_given == 0
-    Journal(journal_path).close()
+    reopened = Journal(journal_path)
+    assert reopened.digest_end() is None, "an old journal knows of no digest"
+    reopened.close()
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(journal_path: Path) -> None:

@@ -35,10 +35,10 @@ from tests.unit.audit.samples import (
 class Audit:
     """Journal, filler and store in one thread; the journal keeps five stored records whole."""
 
-    def __init__(self, journal: Journal, clock: ManualClock) -> None:
+    def __init__(self, journal: Journal, clock: ManualClock, identities: int = 1_000) -> None:
         self.journal = journal
         self.store = MemoryStore()
-        self.backlog = Backlog(journal, keep_whole=5, keep_identities=1_000)
+        self.backlog = Backlog(journal, keep_whole=5, keep_identities=identities)
         policy = FillPolicy(checkpoint_rows=1)
         self.filler = Filler(self.backlog, self.store, clock=clock, policy=policy)
         self.recall = Recall(journal, self.backlog, self.filler, self.store, patience_s=0.01)

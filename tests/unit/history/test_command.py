@@ -51,17 +51,17 @@ def test_a_bad_one_is_refused_with_its_violations(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"event": "deal"}\n', "no json\n"])
-def test_a_malformed_file_ends_with_status_2(tmp_path: Path, text: str) -> None:
+def test_a_malformed_file_ends_with_status_3(tmp_path: Path, text: str) -> None:
     path = tmp_path / "history.jsonl"
     path.write_text(text, encoding="utf-8")
     done = CliRunner().invoke(audit, ["check-history", str(path), "--json"])
-    assert (done.exit_code, done.stdout) == (2, "")
+    assert (done.exit_code, done.stdout) == (3, "")
     assert str(path) in done.stderr
 
 
-def test_a_file_that_is_not_there_ends_with_status_2(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_ends_with_status_3(tmp_path: Path) -> None:
     done = CliRunner().invoke(audit, ["check-history", str(tmp_path / "none")])
-    assert done.exit_code == 2
+    assert done.exit_code == 3
     assert "No such file" in done.stderr
 
 

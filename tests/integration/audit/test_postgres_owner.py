@@ -1,0 +1,107 @@
+"""One engine at a time fills a PostgreSQL database, and it comes back when it lost its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from audit.errors import StoreInUse, StoreUnavailable
+from audit.ledger import AuditLedger
+from audit.postgres_owner import PostgresOwner
+from audit.postgres_reading import ReadOnlyPostgres
+from audit.postgres_store import PostgresStore
+from audit.rows import row_of
+from tests.postgres_server import PASSWORD, Databases, PostgresServer
+from tests.unit.audit.samples import NOW, a_chain
+
+
+def _store(url: str, patience_s: float = 0.05) -> PostgresStore:
+    store = PostgresStore(url)
+    store._owner = PostgresOwner(f"store={make_url(url).database!r}", patience_s=patience_s)
+    return store
+
+
+def _forget(store: PostgresStore) -> object:
+    """Lose the connection as a cut cable does: the server does not know yet."""
+    lost = store._engine, store._connection
+    store._engine = store._connection = None
+    return lost
+
+
+def test_the_second_engine_is_refused_with_what_to_do(postgres_url: str, tmp_path: Path) -> None:
+    with AuditLedger(postgres_url, tmp_path / "first.sqlite") as first:
+        first.append(a_chain(3, first.open_stream("account:u1").stream))
+        assert first.drain(10)
+        with pytest.raises(StoreInUse, match=r"filled by another engine.*Stop that one, or") as no:
+            AuditLedger(_store(postgres_url), tmp_path / "second.sqlite")
+        assert "of role postgres" in str(no.value)
+        assert PASSWORD not in str(no.value)
+        assert first.count() == 3
+    with AuditLedger(_store(postgres_url), tmp_path / "second.sqlite") as second:
+        assert second.count() == 3, "the first let go at its end"
+
+
+def test_other_databases_of_the_server_are_free(postgres: Databases) -> None:
+    stores = [_store(postgres.fresh_database()) for _ in range(2)]
+    for store in stores:
+        store.open()
+        assert store.is_open
+    for store in stores:
+        store.close()
+
+
+def test_an_engine_that_lost_its_connection_comes_back_by_itself(postgres_url: str) -> None:
+    first, second = _store(postgres_url, patience_s=10), _store(postgres_url)
+    first.open()
+    lost = [_forget(first)]
+    with pytest.raises(StoreInUse):
+        second.open()
+    first.open()
+    lost.append(_forget(first))
+    first.open()  # and once more
+    assert first.insert_batch([row_of(r, NOW, False) for r in a_chain(3)]).inserted == 3
+    with pytest.raises(StoreInUse):
+        second.open()
+    assert not second.is_open
+    first.close()
+    second.open()
+    with pytest.raises(StoreInUse):  # who lost its place to another does not drive it out
+        _impatient(first).open()
+    assert second.count() == 3
+    second.close()
+    first.open()
+    first.close()
+    assert lost
+
+
+def _impatient(store: PostgresStore) -> PostgresStore:
+    store._owner = PostgresOwner("store", patience_s=0.05, number=store._owner._number)
+    return store
+
+
+def test_a_server_that_was_away_is_taken_again(stoppable_postgres: PostgresServer) -> None:
+    store = _store(stoppable_postgres.fresh_database())
+    store.open()
+    stoppable_postgres.stop("immediate")
+    with pytest.raises(StoreUnavailable):
+        store.count()
+    stoppable_postgres.start()
+    store.open()
+    assert store.count() == 0
+    store.close()
+
+
+def test_readers_neither_wait_nor_are_waited_for(postgres_url: str) -> None:
+    writer = _store(postgres_url)
+    writer.open()
+    readers = [ReadOnlyPostgres(postgres_url) for _ in range(2)]
+    for reader in readers:
+        reader.open()
+    writer.close()
+    writer.open()
+    assert [reader.count() for reader in readers] == [0, 0]
+    for reader in readers:
+        reader.close()
+    writer.close()
