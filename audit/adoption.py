@@ -49,7 +49,7 @@ def adopt_store(journal: Journal, store: AuditStore) -> str | None:
     ]
     first = f"{ahead[0].stream}@{ahead[0].seq}"
     if known:
-        journal.adopt_heads(ahead, is_all=not noted, is_proven=False)
+        journal.adopt_heads(ahead, is_all=not noted)
         return _not_believed(len(ahead), first, [record for record, _ in noted])
     journal.adopt_heads(ahead, noted=noted, is_all=len(rows) < LARGEST_LIMIT)
     return (

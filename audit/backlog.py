@@ -166,7 +166,7 @@ class Backlog:
         """Say what the journal knows of all streams of an owner, in the order of their lives."""
         with self._snapshot() as connection:
             streams = connection.execute(
-                "SELECT id, name, head_seq, head_hash, unproven_until, proven_seq, proven_hash "
+                "SELECT id, name, head_seq, head_hash, proven_seq, proven_hash "
                 "FROM streams WHERE owner = ? AND head_seq > 0 ORDER BY incarnation",
                 (owner,),
             ).fetchall()
@@ -180,12 +180,9 @@ class Backlog:
                 "JOIN records r ON r.stream_id = s.id WHERE s.owner = ?",
                 (owner,),
             ).fetchall()
-        hashes: dict[int, dict[int, bytes]] = {row[0]: {} for row in streams}
+        hashes: dict[int, dict[int, bytes]] = {row[0]: {row[2]: row[3]} for row in streams}
         links: dict[int, dict[int, bytes]] = {row[0]: {} for row in streams}
-        for number, _, seq, digest, unproven_until, proven_seq, proven_hash in streams:
-            # An end that was taken over from the store proves nothing of it.
-            if seq != unproven_until:
-                hashes[number][seq] = digest
+        for number, *_, proven_seq, proven_hash in streams:
             if proven_seq:
                 hashes[number][proven_seq] = proven_hash
         for number, seq, digest, prev_hash, is_held in (*apart, *records):

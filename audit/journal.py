@@ -154,7 +154,6 @@ class Journal:
         closed_at: Mapping[str, int] | None = None,
         noted: Sequence[tuple[SealedRecord, int]] = (),
         is_all: bool = True,
-        is_proven: bool = True,
     ) -> None:
         """Take over the streams of a store that knows more than this journal.
 
@@ -168,13 +167,12 @@ class Journal:
                 beginnings and ends of lives follow, each with the time when the journal of that
                 day had it.
             is_all: whether ``noted`` holds all such records.
-            is_proven: see :meth:`audit.stream_registry.StreamRegistry.adopt`.
 
         Raises:
             JournalUnavailable: nothing was taken over.
         """
         with self.writing():
-            self._streams.adopt(heads, is_proven=is_proven)
+            self._streams.adopt(heads)
             for stream, seq in (closed_at or {}).items():
                 self._streams.close(stream, seq)
             for record, recorded_at in noted:

@@ -95,7 +95,6 @@ CREATE TABLE digest_end (
     hash TEXT NOT NULL,
     at INTEGER NOT NULL
 );
-ALTER TABLE streams ADD COLUMN unproven_until INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN proven_seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN proven_hash BLOB;
 """

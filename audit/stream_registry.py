@@ -102,24 +102,23 @@ class StreamRegistry:
         self._states[name] = state
         return state
 
-    def adopt(self, heads: Iterable[ChainHead], *, is_proven: bool = True) -> None:
+    def adopt(self, heads: Iterable[ChainHead]) -> None:
         """Take over streams of which a store holds more than this journal knows.
+
+        The last record that the journal knew itself is remembered besides: what lies before it
+        is held against that.
 
         Args:
             heads: as the store has them.
-            is_proven: whether they are to prove what the store holds before them. If not, the
-                last record that the journal knew itself is remembered besides.
         """
         for head in heads:
             state = self.find(head.stream)
             if state.head.seq < head.seq:
-                if not is_proven:
+                if not state.is_open_ended:
                     self._connection.execute(
-                        "UPDATE streams SET unproven_until = ?1, "
-                        "proven_hash = iif(unproven_until = head_seq, proven_hash, head_hash), "
-                        "proven_seq = iif(unproven_until = head_seq, proven_seq, head_seq) "
-                        "WHERE id = ?2",
-                        (head.seq, state.id),
+                        "UPDATE streams SET proven_seq = head_seq, proven_hash = head_hash "
+                        "WHERE id = ?",
+                        (state.id,),
                     )
                 self.move(state, head)
                 state.is_open_ended = True
