@@ -101,7 +101,9 @@ class ReadAhead:
         """
         ahead, self._next = self._next, None
         if ahead is not None and ahead[0] == after:
-            return ahead[1].result()
+            batch = ahead[1].result()
+            if batch.ordinals:  # where there was nothing, there may be something by now
+                return batch
         return self._read(after)
 
     def begin(self, batch: FillBatch) -> None:

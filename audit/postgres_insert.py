@@ -42,6 +42,7 @@ CONTENT_ERRORS = (
     psycopg.DataError,
     psycopg.IntegrityError,
     errors.ProgramLimitExceeded,  # a text too long for an index
+    errors.StatementTooComplex,  # JSON nested too deep
     ValueError,  # a lone surrogate, or no UUID
     OverflowError,
     struct.error,

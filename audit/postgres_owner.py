@@ -28,6 +28,7 @@ _GONE_CLIENTS = (
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
+    "SET tcp_user_timeout = 25000",  # while it waits for an answer, keepalives do not count
 )
 _MARK = "SELECT pg_advisory_lock_shared(%s::int, %s::int)"
 _HOLDER = f"""

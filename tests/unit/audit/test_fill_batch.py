@@ -85,6 +85,18 @@ def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
     assert _ordinals(ahead, 5) == [6]
 
 
+def test_where_nothing_followed_what_came_meanwhile_is_read(
+    journal: Journal, backlog: Backlog
+) -> None:
+    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
+    journal.append(a_chain(2))
+    ahead.begin(ahead.take(0))
+    ahead.settle()  # there was nothing to read
+    journal.append(a_chain(4)[2:])
+    assert _ordinals(ahead, 2) == [3, 4]
+    ahead.close()
+
+
 def test_small_batches_are_not_read_ahead(journal: Journal, backlog: Backlog) -> None:
     before = set(threading.enumerate())
     ahead = ReadAhead(backlog, 2)
