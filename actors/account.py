@@ -51,9 +51,11 @@ class AccountActor:
         """Say which life it is in."""
         return self._run(self._host.life())
 
-    def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+    def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
         """Close what a mandate covers."""
-        return self._run(self._host.close(term, mandate, accepted_us))
+        return self._run(self._host.close(term, mandate, accepted_us, concludes))
 
     def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look, as often as the market moves, for ``slice_s`` seconds of work.

@@ -91,9 +91,11 @@ class AccountHost:
             return None
         return self._life.sign()
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
         """Close what a mandate covers; see :meth:`AccountLife.close`."""
-        return await self._alive().close(term, mandate, accepted_us)
+        return await self._alive().close(term, mandate, accepted_us, concludes)
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look; see :meth:`AccountLife.watch`."""

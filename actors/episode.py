@@ -33,6 +33,10 @@ def reason_of(mandate: Mandate) -> str:
     return f"{mandate.guard.value}: {mandate.reason}"
 
 
+RELEASED = "the account was released while its market was closed"
+"""Why an episode ended that still waited."""
+
+
 @dataclass(slots=True)
 class Episode:
     """An episode that this life of the supervisor works on, or has."""
@@ -47,6 +51,8 @@ class Episode:
     waiting_until_us: int | None = None
     is_let_go: bool = False
     """An operator has released the account: what waits for its market is left as it is."""
+    concludes: bool = False
+    """What waited for its market is to end as it is; nothing more is sent."""
     error: str | None = None
     elder: Episode | None = None
     """The account's episode before this one, if that has not had its account's answer yet."""

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.episode import Episode, accepted_record, refuse_conflict, report_of
+from actors.episode import RELEASED, Episode, accepted_record, refuse_conflict, report_of
 from actors.leftovers import Leftovers
 from actors.links import AuditLink
 from actors.mandated import makes_flat
@@ -309,16 +309,16 @@ class Episodes:
         looks = 0
         while True:
             episode.state = EpisodeState.CLOSING
-            reply = await self._answered(episode)
-            episode.reply = reply
+            episode.reply = reply = await self._answered(episode)
             episode.error = reply.error
+            if episode.concludes:
+                episode.error = reply.error or RELEASED
+                return
             if not reply.waiting or reply.error:
                 return
             looks += 1
             await self._await_session(episode, reply, looks)
-            if episode.is_let_go:
-                episode.error = "the account was released while its market was closed"
-                return
+            episode.concludes = episode.is_let_go
 
     async def _is_handed_over(self, episode: Episode) -> bool:
         """Whether all records of the account's answer are here, if need be after a wait: until

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from actors.cancelling import cancel_pending_first
+from actors.final_answers import FinalAnswers, Scoped, scoped
 from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
 from actors.mandated import carry_out, left_open, refusals_in
@@ -57,13 +58,6 @@ share, which may have to shrink for others."""
 
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
-
-MOST_FINALS = 1_000
-"""Mandates whose answers a life remembers whole, in case they are handed to it once more."""
-
-Scoped = tuple[str, tuple[PositionRef, ...] | None]
-"""A mandate by its name and what it covers: a name whose first mandate died with its supervisor,
-before it was on disk, may come again with another scope."""
 
 
 class AccountLife:
@@ -144,7 +138,7 @@ class AccountLife:
             )
         self._broker = self._closer.broker
         self._witness = Witness(self._closer, self._keeper, self.incarnation)
-        self._finals: dict[Scoped, CloseReply] = {}
+        self._finals = FinalAnswers()
         self._postponed: dict[Scoped, list[PositionRef]] = {}
         self._patience = Patience(clock, random, first_s=0.1, longest_s=2.0)
         self._guarding = Guarding(
@@ -219,18 +213,22 @@ class AccountLife:
         """Whether a newer life of the account is known to have begun."""
         return self._lease.is_revoked
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
         """Close what a mandate covers; an unreadable broker is an error in the reply.
+
+        With ``concludes`` nothing more is sent: what waited for its market ends as it is.
 
         Raises:
             NotActivated: another life is meant.
             LeaseLost: this life may not send any more.
         """
         self._take(term)
-        name = episode_id_of(mandate), mandate.positions
+        name = scoped(mandate)
         policy = self._activation.policy
         self._guarding.accepted(episode_id_of(mandate))
-        final = self._finals.get(name)
+        final = self._finals.of(mandate)
         if final is not None:  # the reply was lost, or the call doubled: its scope stays as it was
             return self._with_records(final)
         self._witness.begin(mandate, goes_on=name in self._postponed)
@@ -238,11 +236,12 @@ class AccountLife:
         async with self._keeping_lease():
             try:
                 with_what = (self._broker, self._lease, self._patience, self._pace, policy)
-                for record in await cancel_pending_first(mandate, *with_what, self._clock):
-                    self._keeper.keep(record)
-                done = await carry_out(
-                    mandate, self._closer, accepted_us, self._clock, self._postponed.pop(name, ())
-                )
+                if not concludes:
+                    for record in await cancel_pending_first(mandate, *with_what, self._clock):
+                        self._keeper.keep(record)
+                begun = self._postponed.pop(name, ())
+                how = (self._closer, accepted_us, self._clock, begun)
+                done = await carry_out(mandate, *how, concludes=concludes)
             except BrokerError as error:
                 nothing = BulkCloseResult.of("", ())
                 return self._reply(nothing, error=f"{type(error).__name__}: {error}")
@@ -271,9 +270,7 @@ class AccountLife:
         if done.waiting:
             self._postponed[name] = [PositionRef(w.position_id, w.ticket) for w in done.waiting]
         elif reply.error is None:
-            self._finals[name] = replace(reply, records=())
-            if len(self._finals) > MOST_FINALS:
-                del self._finals[next(iter(self._finals))]
+            self._finals.keep(mandate, reply)
         return reply
 
     async def exposure(self, term: Term) -> Exposure:

@@ -55,8 +55,13 @@ class AccountLink(Protocol):
         """Say which life it is in; ``None`` before its first activation."""
         ...
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
-        """Close what a mandate covers that was accepted at ``accepted_us`` (wall clock, UTC)."""
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
+        """Close what a mandate covers that was accepted at ``accepted_us`` (wall clock, UTC).
+
+        With ``concludes`` nothing more is sent: what waited for its market ends as it is.
+        """
         ...
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.dead_orders import orders_of_the_dead
-from engine.brokers.port import Broker
+from engine.brokers.port import Broker, Position
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
 from engine.closing import AccountCloser
@@ -25,6 +25,8 @@ async def carry_out(
     accepted_us: int,
     clock: Clock,
     postponed: Sequence[PositionRef] = (),
+    *,
+    concludes: bool = False,
 ) -> BulkOutcome:
     """Close what ``mandate`` covers, one position after another.
 
@@ -36,6 +38,7 @@ async def carry_out(
         clock: dates results.
         postponed: positions that waited for their market when it was last carried out: a part of
             them may be closed, whoever has closed the rest.
+        concludes: whether nothing more is sent: what was begun ends as it is.
 
     Raises:
         BrokerError: the mandate covers all open positions and they cannot be read.
@@ -49,7 +52,8 @@ async def carry_out(
     if isinstance(mandate, GuardTrigger):
         refs = mandate.positions
         if refs is None:
-            refs = await _all_open(closer, mandate, accepted_us, begun)
+            is_open = () if concludes else await closer.open_positions()
+            refs = _covered(closer, mandate, accepted_us, begun, is_open)
         return await close_now(
             closer,
             [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -58,13 +62,14 @@ async def carry_out(
             initiator=mandate.guard.value,
             trigger_id=mandate.trigger_id,
             clock=clock,
+            concludes=concludes,
         )
     refs = mandate.positions
     if refs is not None and not mandate.is_bulk:
         (ref,) = refs
         return await _close_one(mandate, ref, closer)
     if refs is None:
-        refs = await _all_open(closer, mandate, accepted_us, begun)
+        refs = _covered(closer, mandate, accepted_us, begun, await closer.open_positions())
     return await close_now(
         closer,
         [{"position_id": ref.position_id, "ticket": ref.ticket} for ref in refs],
@@ -78,11 +83,15 @@ async def carry_out(
     )
 
 
-async def _all_open(
-    closer: AccountCloser, mandate: Mandate, accepted_us: int, begun: Sequence[PositionRef]
+def _covered(
+    closer: AccountCloser,
+    mandate: Mandate,
+    accepted_us: int,
+    begun: Sequence[PositionRef],
+    is_open: Sequence[Position],
 ) -> tuple[PositionRef, ...]:
     """Return what is open, and what was open when the mandate was accepted."""
-    found = {p.ticket: PositionRef(p.position_id, p.ticket) for p in await closer.open_positions()}
+    found = {p.ticket: PositionRef(p.position_id, p.ticket) for p in is_open}
     for ref in (
         *closer.memory.refs_under(episode_id_of(mandate)),
         *closer.memory.answered_since(to_datetime(accepted_us)),

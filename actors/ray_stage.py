@@ -81,9 +81,11 @@ class RayAccount:
         """Say which life it is in."""
         return await answer(self._actor.life.remote())
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
         """Close what a mandate covers."""
-        return await answer(self._actor.close.remote(term, mandate, accepted_us))
+        return await answer(self._actor.close.remote(term, mandate, accepted_us, concludes))
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:
         """Let the guards look."""

@@ -39,7 +39,9 @@ async def answer_of(episode: Episode, roster: Roster, clock: Clock, budget_s: fl
         try:
             return await roster.call(
                 user_id,
-                lambda link, term: link.close(term, episode.mandate, episode.accepted_us),
+                lambda link, term: link.close(
+                    term, episode.mandate, episode.accepted_us, episode.concludes
+                ),
             )
         except ActorLost as error:
             episode.error = str(error)

@@ -13,6 +13,7 @@ from engine.closing import AccountCloser
 from engine.concluding import refused_entry
 from engine.errors import MarketClosed
 from engine.models import BulkCloseResult, CloseRequest, CloseResult, GuardTrigger, PositionRef
+from engine.ordering import ClosingQueue
 from engine.requests import position_entries
 
 
@@ -72,6 +73,7 @@ async def close_now(
     trigger_id: str = "",
     volume: float | None = None,
     close_price: float | None = None,
+    concludes: bool = False,
 ) -> BulkOutcome:
     """Close given positions, or all open ones, of one account.
 
@@ -86,6 +88,7 @@ async def close_now(
         trigger_id: the trigger behind it, if there is one.
         volume: lots to close of each; ``None`` is all that is open.
         close_price: price asked for; see :class:`engine.models.CloseRequest`.
+        concludes: whether nothing more is sent; see :class:`engine.ordering.ClosingQueue`.
 
     Raises:
         BrokerError: ``positions`` is ``None`` and the open ones cannot be read.
@@ -110,7 +113,7 @@ async def close_now(
         )
         for ref in refs
     )
-    ended = await account.close_each(requests)
+    ended = await account.close_each(ClosingQueue(requests, concludes=concludes))
     return BulkOutcome(
         BulkCloseResult.of(
             close_reason, [*(r for r in ended if isinstance(r, CloseResult)), *broken]

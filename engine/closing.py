@@ -22,7 +22,7 @@ from engine.finding import Finder, Found
 from engine.idempotency import IdempotencyMap
 from engine.lease import LeaseLost, NoLease, Permit
 from engine.models import CloseRequest, CloseResult, EarlierAnswer, PositionRef
-from engine.ordering import ClosingQueue, oldest_first
+from engine.ordering import ClosingQueue, older_than, oldest_first
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
@@ -156,7 +156,7 @@ class AccountCloser:
         return await begun
 
     async def close_each(
-        self, requests: Iterable[CloseRequest]
+        self, requests: Iterable[CloseRequest] | ClosingQueue
     ) -> list[CloseResult | MarketClosed]:
         """Close several positions one after another; one's failure never stops another's.
 
@@ -171,7 +171,7 @@ class AccountCloser:
             LeaseLost: this life may not send any more; results that are proven were recorded.
         """
         self._finder.begin_call()
-        queue = ClosingQueue(requests)
+        queue = requests if isinstance(requests, ClosingQueue) else ClosingQueue(requests)
         begun: dict[int, asyncio.Future[CloseResult] | CloseResult | MarketClosed] = {}
         while (entry := queue.take()) is not None:
             number, request = entry
@@ -336,6 +336,8 @@ class AccountCloser:
         """Do what the close needs; raise if it is not to be final."""
         close, position = found.close, found.position
         try:
+            if rest.concludes and position is not None:
+                return close.give_up_waiting()
             if close.earlier_count and position is not None:
                 closed = await self._postponements.still_closed(close, position)
                 if closed is not None:
@@ -374,11 +376,7 @@ class AccountCloser:
         of_symbol = oldest_first(
             p for p in await self.broker.positions() if p.symbol == close.symbol
         )
-        older: list[Position] = []
-        for position in of_symbol:
-            if position.identifier == close.identifier:
-                break
-            older.append(position)
+        older = older_than(close.identifier, of_symbol)
         if rest.holds_any({p.ticket for p in older}):
             self._postponements.put_off(close)
             raise OlderFirst(tuple(of_symbol))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import takewhile
 
 from engine.brokers.port import Position
 from engine.models import CloseRequest
@@ -39,15 +40,26 @@ def oldest_first(positions: Iterable[Position]) -> list[Position]:
     return sorted(positions, key=lambda p: (p.opened_ms, p.ticket))
 
 
+def older_than(identifier: int, of_symbol: Sequence[Position]) -> list[Position]:
+    """Return those of a symbol's positions, oldest first, that stand before one."""
+    return list(takewhile(lambda position: position.identifier != identifier, of_symbol))
+
+
 class ClosingQueue:
     """The requests of one call, in the order in which they are worked.
 
     Taken from their source one by one, so that the first order need not wait for the last
     request to be made.
+
+    Args:
+        requests: any number.
+        concludes: whether these are closes that nobody waits for any longer: each ends with what
+            earlier tries of it have executed, and nothing more is sent.
     """
 
-    def __init__(self, requests: Iterable[CloseRequest]) -> None:
+    def __init__(self, requests: Iterable[CloseRequest], *, concludes: bool = False) -> None:
         """Number the requests from 0 as they were given."""
+        self.concludes = concludes
         self._source = enumerate(requests)
         self._drawn: deque[tuple[int, CloseRequest]] = deque()
 

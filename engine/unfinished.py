@@ -96,6 +96,13 @@ class UnfinishedClose:
         self.failure = outcome
         self.error = error
 
+    def give_up_waiting(self) -> None:
+        """Note that what is left is not tried again when its market opens."""
+        self.fail(
+            Outcome.REJECTED if self.attempt_count else Outcome.NOT_SENT,
+            "its market was closed, and it was not to be waited for any longer",
+        )
+
     @property
     def wanted(self) -> float | None:
         """Lots still to close of a partial request; ``None`` for all that is open."""

@@ -94,9 +94,11 @@ class NetworkAccount:
         sign: LifeSign | None = await self._call("life")
         return sign
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
         """Close what a mandate covers."""
-        reply: CloseReply = await self._call("close", term, mandate, accepted_us)
+        reply: CloseReply = await self._call("close", term, mandate, accepted_us, concludes)
         if reply.waiting and reply.error is None:
             board, episode = self._hosting.board, episode_id_of(mandate)
             board.turn(self._user_id, episode, EpisodeState.WAITING)

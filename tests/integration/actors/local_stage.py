@@ -142,8 +142,10 @@ class LocalAccount(Threaded):
         answer: LifeSign | None = await self._call("life")
         return answer
 
-    async def close(self, term: Term, mandate: Mandate, accepted_us: int) -> CloseReply:
-        answer: CloseReply = await self._call("close", term, mandate, accepted_us)
+    async def close(
+        self, term: Term, mandate: Mandate, accepted_us: int, concludes: bool = False
+    ) -> CloseReply:
+        answer: CloseReply = await self._call("close", term, mandate, accepted_us, concludes)
         return answer
 
     async def watch(self, term: Term, slice_s: float) -> WatchReply:

@@ -223,3 +223,36 @@ async def test_what_is_opened_after_a_release_stays_although_an_episode_waited(
     assert (left.ticket, left.success) == (1, False)
     assert "closed" in (left.error_message or "")
     assert set(broker.open) == {1, 77}
+
+
+@pytest.mark.parametrize("life_dies", [False, True])
+async def test_what_was_closed_before_a_release_ended_the_wait_is_on_record(
+    local: Local, monkeypatch: pytest.MonkeyPatch, life_dies: bool
+) -> None:
+    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.5)
+    local.another_life(session_probe_s=30.0, sweep_first_s=5.0)
+    await local.add("ann", positions=2)
+    broker = local.stage.broker("ann")
+    closed = say(Verdict.MARKET_CLOSED, 10018, "closed")
+    broker.script += [fill(0.5, Verdict.PARTIAL, 10010), closed, closed]
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    waiting = local.supervisor._episodes._episodes["t"]
+    async with asyncio.timeout(20):
+        await until(lambda: waiting.state is EpisodeState.WAITING)
+        if life_dies:
+            await local.stage.kill_account("ann")
+        assert await local.supervisor.release("ann", "pat")
+        broker.add(77)
+        sent = len(broker.sent)
+        (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.RESIDUAL
+    assert "released" in (report.error or "")
+    assert len(broker.sent) == sent, "nothing more is sent"
+    told = {r.ticket: r for r in pickle.loads(report.results).results}
+    assert (told[1].success, told[1].volume, str(told[1].outcome)) == (False, 0.5, "partial")
+    on_record = {r.ticket: r for r in await records(local, EventType.POSITION_CLOSED)}
+    assert (on_record[1].outcome, on_record[1].volume) == ("partial", 0.5)
+    assert 77 not in on_record
+    if not life_dies:
+        assert on_record[2].outcome == "rejected"
+        assert "not to be waited for" in (told[2].error_message or "")
