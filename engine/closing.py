@@ -303,7 +303,7 @@ class AccountCloser:
         try:
             if close.failure is None:
                 await self._work(found, rest)
-            if close.nets and self._may_have_reversed(close):
+            if close.nets and not rest.concludes and self._may_have_reversed(close):
                 await undo_reversal(
                     self.broker,
                     close,
@@ -337,7 +337,7 @@ class AccountCloser:
         close, position = found.close, found.position
         try:
             if rest.concludes and position is not None:
-                return close.give_up_waiting()
+                return close.give_up_waiting(position)
             if close.earlier_count and position is not None:
                 closed = await self._postponements.still_closed(close, position)
                 if closed is not None:

@@ -44,6 +44,8 @@ class OlderFirst(RiskEngineError):
 class _Postponed:
     attempts: list[Attempt] = field(default_factory=list)
     sent: int = 0
+    executed: float = 0.0
+    """Lots that the tries have closed: their deals may come later than the next try."""
     closed_since: float | None = None
     """When the market was first found closed, on the monotonic clock."""
     refused_at: float = 0.0
@@ -73,6 +75,7 @@ class Postponements:
         if known is not None:
             close.earlier = tuple(known.attempts)
             close.earlier_count = known.sent
+            close.executed = max(close.executed, known.executed)
 
     def put_off(self, close: UnfinishedClose) -> None:
         """Keep what a try has sent."""
@@ -131,6 +134,7 @@ class Postponements:
         if len(self._postponed) > MOST_POSTPONED:
             del self._postponed[next(iter(self._postponed))]
         known.sent = close.attempt_count
+        known.executed = close.executed
         known.attempts = _worth_keeping(close.all_attempts)
         return known
 

@@ -96,12 +96,16 @@ class UnfinishedClose:
         self.failure = outcome
         self.error = error
 
-    def give_up_waiting(self) -> None:
+    def give_up_waiting(self, position: Position) -> None:
         """Note that what is left is not tried again when its market opens."""
-        self.fail(
-            Outcome.REJECTED if self.attempt_count else Outcome.NOT_SENT,
-            "its market was closed, and it was not to be waited for any longer",
-        )
+        self.seen_open(position)
+        if self.is_satisfied:
+            return
+        why = "its market was closed, and it was not to be waited for any longer"
+        if self.earlier:
+            why += f"; the last answer was {self.earlier[-1].code} {self.earlier[-1].text}"
+        was_sent = self.attempt_count or self.executed
+        self.fail(Outcome.REJECTED if was_sent else Outcome.NOT_SENT, why)
 
     @property
     def wanted(self) -> float | None:
