@@ -24,14 +24,15 @@ class _Followed:
 
 
 def follow_episodes(
-    history: History, calm_us: int, accepted: Collection[str]
+    history: History, calm_us: int, accepted: Collection[tuple[str, str]]
 ) -> tuple[list[EpisodeSeen], list[WaitSeen]]:
     """Read off a history when episodes began, waited and ended.
 
     Args:
         history: of the whole run.
         calm_us: when the last fault was over: a market that was closed for longer opens then.
-        accepted: names of the episodes whose mandates were on disk.
+        accepted: accounts and names of the episodes whose mandates were on disk. A name that died
+            unwritten may be another account's later.
     """
     followed: dict[tuple[str, str], _Followed] = {}
     closed: dict[str, list[tuple[int, int]]] = {}
@@ -41,8 +42,9 @@ def follow_episodes(
             of_account.append((event.at_us, min(calm_us, event.facts["until_us"])))
         elif event.kind == "episode":
             name, state = event.facts["episode"], EpisodeState(event.facts["state"])
-            seen = EpisodeSeen(event.user_id, name, event.at_us, is_on_disk=name in accepted)
-            one = followed.setdefault((event.user_id, name), _Followed(seen))
+            its = event.user_id, name
+            seen = EpisodeSeen(*its, event.at_us, is_on_disk=its in accepted)
+            one = followed.setdefault(its, _Followed(seen))
             _turn(one, state, event.at_us)
     troubles = Troubles(event for event in history if event.facts.get("what") != _CLOSED)
     waits = [

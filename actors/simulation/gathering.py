@@ -20,7 +20,7 @@ from actors.simulation.untroubled import Troubles
 from actors.simulation.world import World
 from audit.chain import ChainHead, SealedRecord
 from audit.intake import UNPROVEN
-from audit.records import record_of
+from audit.records import EventType, record_of
 from audit.rows import EVENT_ID
 from audit.verify import verify_store
 from engine.errors import RiskEngineError
@@ -60,7 +60,7 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
     run.crash = broken
     _look_at_history(world.history, run)
     troubles = Troubles(world.history)
-    run.episodes, run.waits = follow_episodes(world.history, run.calm_us, run.accepted_us)
+    run.episodes, run.waits = follow_episodes(world.history, run.calm_us, _accepted(run))
     run.first_orders = list(first_orders(run, world.history, troubles))
     for call in run.calls:
         call.is_untroubled = call.ended_us is not None and not troubles.touched(
@@ -68,6 +68,15 @@ async def gather_facts(world: World, clients: Clients, quiet_us: int | None) -> 
         )
     _look_at_audit(world, run, stored)
     return run
+
+
+def _accepted(run: Run) -> set[tuple[str, str]]:
+    """Return account and name of every episode whose mandate was on disk."""
+    return {
+        (record.user_id, record.trigger_id or "")
+        for record in run.records
+        if record.event_type in (EventType.TRIGGER_ACCEPTED, EventType.CLOSE_ACCEPTED)
+    }
 
 
 def _calm_us(world: World) -> int:
