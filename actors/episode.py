@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
@@ -215,3 +215,32 @@ def accepted_record(mandate: Mandate, now_us: int) -> AuditRecord:
     if isinstance(mandate, DirectClose):
         return close_accepted(mandate, occurred_at=now_us)
     return trigger_accepted(mandate, occurred_at=now_us)
+
+
+def with_what_waited(earlier: CloseReply | None, last: CloseReply) -> CloseReply:
+    """Add to an account's last answer what only the one before it told.
+
+    What a life was merely refused stands at no broker: if it dies, the next one knows nothing of
+    it, and its positions would stand in no result.
+    """
+    if earlier is None:
+        return last
+    before, now = _results_of(earlier), _results_of(last)
+    told = {result.ticket for result in now.results}
+    untold = [result for result in before.results if result.ticket not in told]
+    if not untold:
+        return last
+    return replace(
+        last,
+        results=pickle.dumps(
+            BulkCloseResult.of(before.close_reason, [*now.results, *untold]), protocol=5
+        ),
+        closed=last.closed + sum(result.success for result in untold),
+        failed=last.failed + sum(not result.success for result in untold),
+    )
+
+
+def _results_of(reply: CloseReply) -> BulkCloseResult:
+    results = pickle.loads(reply.results)
+    assert isinstance(results, BulkCloseResult)
+    return results

@@ -7,7 +7,14 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.episode import RELEASED, Episode, accepted_record, refuse_conflict, report_of
+from actors.episode import (
+    RELEASED,
+    Episode,
+    accepted_record,
+    refuse_conflict,
+    report_of,
+    with_what_waited,
+)
 from actors.leftovers import Leftovers
 from actors.links import AuditLink
 from actors.mandated import makes_flat
@@ -309,11 +316,12 @@ class Episodes:
         looks = 0
         while True:
             episode.state = EpisodeState.CLOSING
-            episode.reply = reply = await self._answered(episode)
-            episode.error = reply.error
+            reply = await self._answered(episode)
             if episode.concludes:
+                episode.reply = with_what_waited(episode.reply, reply)
                 episode.error = reply.error or RELEASED
                 return
+            episode.reply, episode.error = reply, reply.error
             if not reply.waiting or reply.error:
                 return
             looks += 1

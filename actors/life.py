@@ -318,8 +318,12 @@ class AccountLife:
         """End cleanly: nothing is under way, the connection is let go."""
         if not self.is_superseded:
             self._record(EventType.STREAM_CLOSED, {})
-        await self.disconnect()
-        return self._keeper.hand_over()
+        records = self._keeper.hand_over()
+        try:
+            await self.disconnect()
+        except BrokerError as error:
+            _log.warning("account %s did not disconnect cleanly: %s", self.user_id, error)
+        return records
 
     async def disconnect(self) -> None:
         """Let go of the connection."""

@@ -29,7 +29,6 @@ from actors.roster import Roster
 from actors.watching import Watching
 from audit.chain import ChainWriter
 from audit.differences import AccountReconciled
-from audit.errors import AuditError
 from audit.events import account_released, actor_killed, mandate_of, plain_event
 from audit.receipts import AccountHistory
 from audit.records import AuditRecord, EventType, record_of
@@ -38,7 +37,7 @@ from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock, SystemClock
 from engine.clock_quality import quality_of
 from engine.config import EngineConfig
-from engine.errors import BrokerUnavailable, RiskEngineError
+from engine.errors import BrokerUnavailable
 from engine.mandates import DirectClose
 from engine.models import GuardTrigger
 from engine.patience import Patience
@@ -100,9 +99,9 @@ class Supervisor:
         while not self._started:
             try:
                 await self.start()
-            except (RiskEngineError, AuditError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # nobody else would start it again
                 attempt += 1
-                _log.error("the supervisor could not start: %s", error)
+                _log.error("the supervisor could not start: %s", error, exc_info=error)
                 await self._clock.sleep(patience.wait_s(attempt))
 
     async def _start(self) -> None:
@@ -181,7 +180,7 @@ class Supervisor:
             try:
                 await self._roster.revive(user_id)
                 self._episodes.leftovers.collect(user_id)  # its last reply may have been lost
-            except (RiskEngineError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  # whoever needs it next tries again
                 _log.error("account %s is not ready yet: %s", user_id, error)
 
         task = asyncio.create_task(recover())

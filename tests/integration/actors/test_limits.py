@@ -14,7 +14,7 @@ from actors.refusing import TriggerRefused
 from audit.journal import Journal
 from audit.receipts import OpenedStream
 from audit.records import EventType
-from engine.brokers.port import DealEntry, PendingOrder, Side
+from engine.brokers.port import AccountState, DealEntry, PendingOrder, Side
 from engine.models import GuardTrigger, Severity
 from engine.outcomes import Outcome
 from tests.integration.actors.conftest import Local
@@ -121,3 +121,39 @@ async def test_specifications_of_accounts_are_in_no_record(local: Local) -> None
     written = [str(record) for record in await records(local)]
     assert len(written) > 5
     assert not [text for text in written if "local_stage" in text]
+
+
+@pytest.mark.parametrize(
+    "trouble", [ConnectionRefusedError("the gateway restarts"), RuntimeError("session expired")]
+)
+async def test_a_connect_that_raises_whatever_is_tried_again(
+    local: Local, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    await local.add("ann")
+    broker = local.stage.broker("ann")
+    real, troubles = broker.connect, [trouble]
+
+    async def connect() -> AccountState:
+        if troubles:
+            raise troubles.pop()
+        return await real()
+
+    monkeypatch.setattr(broker, "connect", connect)
+    await local.stage.kill_account("ann")
+    (report,) = await liquidate(local, warning("t"))
+    assert report.state is EpisodeState.FLAT
+    assert (broker.open, troubles) == ({}, [])
+
+
+async def test_what_an_account_holds_is_handed_over_though_it_cannot_disconnect(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await local.add("ann")
+
+    async def disconnect() -> None:
+        raise ConnectionResetError("the link is down")
+
+    monkeypatch.setattr(local.stage.broker("ann"), "disconnect", disconnect)
+    await local.supervisor.remove_account("ann")
+    closed = await records(local, EventType.STREAM_CLOSED)
+    assert [record.user_id for record in closed] == ["ann"]
