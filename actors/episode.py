@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from actors.concluding import RELEASED, with_what_waited
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.roster_entry import RosterEntry
 from audit.closes import result_of
@@ -31,10 +32,6 @@ def reason_of(mandate: Mandate) -> str:
     if isinstance(mandate, DirectClose):
         return mandate.reason
     return f"{mandate.guard.value}: {mandate.reason}"
-
-
-RELEASED = "the account was released while its market was closed"
-"""Why an episode ended that still waited."""
 
 
 @dataclass(slots=True)
@@ -78,6 +75,13 @@ class Episode:
         self.account = account
         if account is not None:
             account.due += 1
+
+    def take(self, reply: CloseReply) -> None:
+        """Take its account's answer for what became of it, so far."""
+        if self.concludes:
+            reply = with_what_waited(self.reply, reply)
+        self.reply = reply
+        self.error = reply.error or (RELEASED if self.concludes else None)
 
     @property
     def residual(self) -> int:
@@ -215,32 +219,3 @@ def accepted_record(mandate: Mandate, now_us: int) -> AuditRecord:
     if isinstance(mandate, DirectClose):
         return close_accepted(mandate, occurred_at=now_us)
     return trigger_accepted(mandate, occurred_at=now_us)
-
-
-def with_what_waited(earlier: CloseReply | None, last: CloseReply) -> CloseReply:
-    """Add to an account's last answer what only the one before it told.
-
-    What a life was merely refused stands at no broker: if it dies, the next one knows nothing of
-    it, and its positions would stand in no result.
-    """
-    if earlier is None:
-        return last
-    before, now = _results_of(earlier), _results_of(last)
-    told = {result.ticket for result in now.results}
-    untold = [result for result in before.results if result.ticket not in told]
-    if not untold:
-        return last
-    return replace(
-        last,
-        results=pickle.dumps(
-            BulkCloseResult.of(before.close_reason, [*now.results, *untold]), protocol=5
-        ),
-        closed=last.closed + sum(result.success for result in untold),
-        failed=last.failed + sum(not result.success for result in untold),
-    )
-
-
-def _results_of(reply: CloseReply) -> BulkCloseResult:
-    results = pickle.loads(reply.results)
-    assert isinstance(results, BulkCloseResult)
-    return results

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actors.episodes import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.reaching import LONGEST_PAUSE_S
 from actors.recording import LONGEST_PAUSE_S as LONGEST_RESEND_PAUSE_S
+from actors.session_wait import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.simulation.facts import Run
 from actors.simulation.invariants.violation import Violation
 from actors.simulation.timing import (

@@ -107,7 +107,7 @@ async def test_an_end_goes_on_record_though_nothing_more_of_accounts_is_taken(
 async def test_an_episode_goes_on_when_its_account_is_added_again(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.05)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.05)
     local.another_life(session_probe_s=0.05)
     await local.add("ann")
     broker = local.stage.broker("ann")

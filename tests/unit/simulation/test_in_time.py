@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.episodes import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
+from actors.session_wait import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.simulation.facts import Run
 from actors.simulation.invariants.in_time import (
     QUICK_CLOSE_S,
