@@ -240,7 +240,7 @@ class Roster:
                 entry.holds(sign.records)
                 self._outbox.offer(sign.records)
                 if sign.config_hash == self._config.digest:
-                    entry.server, entry.process = sign.server, sign.process
+                    entry.adopts(sign)
                     entry.is_lost = False
                     self._granted(entry, sign.asked_at)
                     return
@@ -307,22 +307,14 @@ class Roster:
             poll_interval_s=config.poll_interval_s,
             lease_s=config.lease_s,
             most_held=config.most_held,
-            earlier_lives=self._earlier_lives(entry),
+            earlier_lives=entry.succeeds(opened, self._clock.monotonic()),
             orders_per_s=self._share(entry),
         )
         activated = await self._silence.attended(entry, entry.link.activate(activation), STARTING_S)
-        if entry.process:
-            entry.earlier.append((entry.process, entry.lease_end))
         entry.server, entry.process = activated.server, activated.process
         entry.is_lost = False
         self._granted(entry, activated.asked_at)
         return activated
-
-    def _earlier_lives(self, entry: RosterEntry) -> tuple[tuple[str, float], ...]:
-        now = self._clock.monotonic()
-        entry.earlier = [life for life in entry.earlier if life[1] > now]
-        lives = [*entry.earlier, (entry.process, entry.lease_end)]
-        return tuple((process, max(0.0, end - now)) for process, end in lives)
 
     def _granted(self, entry: RosterEntry, asked_at: float) -> None:
         # The life counts from when it asked; counted from now, ours ends later for sure.

@@ -237,3 +237,18 @@ def test_specs_are_remembered_in_order(bench: Bench) -> None:
     assert list(bench.roster) == ["bob", "ann"]
     assert (bench.roster["ann"].incarnation, bench.roster["bob"].incarnation) == (3, 0)
     assert bench.roster["ann"].is_lost
+
+
+async def test_a_new_supervisor_knows_of_the_last_life_only(bench: Bench) -> None:
+    """What the one before it may still hold, only the dead supervisor could tell."""
+    await bench.arm("ann")
+    actor, entry = bench.stage.actors["ann"], bench.roster["ann"]
+    for number in (1, 2):
+        actor.sign, entry.is_lost, entry.process = None, True, f"process-{number}"
+        await bench.roster.revive("ann")
+    assert len(actor.activations[-1].earlier_lives) == 2
+    actor.sign = None
+    bench.another_life()
+    bench.remember("ann")
+    await bench.roster.revive("ann")
+    assert len(actor.activations[-1].earlier_lives) == 1
