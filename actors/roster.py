@@ -205,7 +205,9 @@ class Roster:
         asked_at = getattr(answer, "asked_at", None)
         if asked_at is not None:
             self._granted(entry, asked_at)
-        entry.holds(getattr(answer, "records", ()))
+        records = getattr(answer, "records", None)
+        if records is not None:  # others do not tell what the life holds
+            entry.holds(records)
         return answer
 
     async def call_again(
@@ -311,6 +313,7 @@ class Roster:
             orders_per_s=self._share(entry),
         )
         activated = await self._silence.attended(entry, entry.link.activate(activation), STARTING_S)
+        entry.holds(activated.records)
         entry.server, entry.process = activated.server, activated.process
         entry.is_lost = False
         self._granted(entry, activated.asked_at)

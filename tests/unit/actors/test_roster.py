@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from actors.links import ActorLost, NotActivated
-from actors.messages import LifeSign, Term
+from actors.messages import CloseReply, DealsPage, Exposure, LifeSign, Term, WatchReply
 from audit.chain import SealedRecord
 from engine.errors import UnknownAccount
 from engine.lease import LeaseLost
@@ -141,6 +141,45 @@ async def test_what_a_life_holds_is_inherited_by_the_one_that_replaces_it(bench:
     await bench.roster.revive("ann")
     assert actor.lives == [1, 2]
     assert actor.activations[-1].inherited == (held(),)
+
+
+async def answered(bench: Bench, answer: object) -> Term:
+    """Let ann answer a call, and return what the next one tells it."""
+
+    async def give(_: Term) -> object:
+        return answer
+
+    await bench.call("ann", give)
+    return await bench.term("ann")
+
+
+async def test_a_new_life_hears_of_what_it_inherited_until_it_holds_it_no_more(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+    actor = bench.stage.actors["ann"]
+    actor.sign, bench.roster["ann"].is_lost = None, True
+    actor.holds = (held(),)  # and says so when it begins
+    await bench.roster.revive("ann")
+    await bench.outbox.drained()
+    told = {"account:ann:1": 1}
+    assert (await bench.term("ann")).inherited_acknowledged == told
+    renewed = bench.roster.renew("ann", 2, 0.0)
+    assert renewed is not None
+    assert renewed.inherited_acknowledged == told
+    for silent in (Exposure(0, 0, held=1), DealsPage(()), None):
+        assert (await answered(bench, silent)).inherited_acknowledged == told
+    before = await answered(bench, WatchReply(records=(held(), held("account:ann:2"))))
+    assert before.inherited_acknowledged == told
+    after = await answered(bench, WatchReply(records=(held("account:ann:2"),)))
+    assert after.inherited_acknowledged == {}
+
+
+async def test_an_answer_that_holds_nothing_says_so(bench: Bench) -> None:
+    await bench.arm("ann")
+    before = await answered(bench, CloseReply(b"", (held("account:ann:0"),)))
+    assert before.inherited_acknowledged == {"account:ann:0": 0}
+    assert (await answered(bench, CloseReply(b"", ()))).inherited_acknowledged == {}
 
 
 async def test_a_life_that_others_have_followed_hands_in_nothing(bench: Bench) -> None:
