@@ -9,8 +9,8 @@ from actors.mandated import refusals_in
 from actors.messages import CloseReply
 from engine.models import BulkCloseResult
 
-RELEASED = "the account was released while its market was closed"
-"""Why an episode ended that still waited."""
+RELEASED = "the account was released while it was open"
+"""Why an episode ended as it was."""
 
 
 def with_what_waited(earlier: CloseReply | None, last: CloseReply) -> CloseReply:

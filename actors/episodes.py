@@ -156,13 +156,20 @@ class Episodes:
                 await asyncio.shield(known.written)
         return [episode_id_of(mandate) for mandate in mandates]
 
-    def resume(self, mandate: Mandate, accepted_us: int) -> None:
-        """Go on with an episode that an earlier life of the supervisor has accepted."""
+    def resume(self, mandate: Mandate, accepted_us: int, *, is_let_go: bool = False) -> None:
+        """Go on with an episode that an earlier life of the supervisor has accepted.
+
+        Args:
+            mandate: of the episode.
+            accepted_us: when it was accepted, wall clock.
+            is_let_go: whether its account was released since: it ends as it is.
+        """
         if episode_id_of(mandate) not in self._episodes:
             self._put_off_for.pop(episode_id_of(mandate), None)
             written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             written.set_result(None)
-            self._start(Episode(mandate, accepted_us), written)
+            episode = Episode(mandate, accepted_us, is_let_go=is_let_go, concludes=is_let_go)
+            self._start(episode, written)
 
     async def reports(self, names: Sequence[str]) -> list[EpisodeReport]:
         """Wait until these episodes have ended and return what became of them.
