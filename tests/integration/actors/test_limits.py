@@ -47,9 +47,12 @@ async def test_a_trigger_older_than_the_names_that_are_known_opens_a_new_episode
     assert [order.ticket for order in broker.sent].count(1) == 1, "nothing is closed twice"
 
 
+@pytest.mark.parametrize("is_late", [False, True])
 async def test_what_only_the_dead_knew_is_at_the_broker_and_on_record_once_its_trigger_comes_again(
-    away: Local,
+    away: Local, monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
+    if is_late:  # as if it came when no life that died could have begun it
+        monkeypatch.setattr("engine.predecessor._CLOCKS_DIFFER_US", -(10**15))
     submitting = asyncio.create_task(away.supervisor.submit([warning("t")]))
     broker = away.stage.broker("ann")
     await until(lambda: not broker.open)

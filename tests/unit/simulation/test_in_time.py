@@ -45,6 +45,14 @@ def test_an_episode_that_ended_before_the_last_fault_was_over_is_not_judged() ->
     assert not is_late(ending(-5.0))
 
 
+def test_the_bound_counts_from_when_a_late_client_came_again() -> None:
+    run = ending(END_BOUND_S + 40.0)
+    run.calls[0].came_late_us = round((CALM_S + 39.0) * 1e6)
+    assert is_late(run)
+    run.calls[0].came_late_us = round((CALM_S + 41.0) * 1e6)
+    assert not is_late(run)
+
+
 def test_an_episode_whose_mandate_never_was_on_disk_is_not_judged() -> None:
     run = ending(None)
     assert is_late(run)
