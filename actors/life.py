@@ -221,7 +221,7 @@ class AccountLife:
                 if not concludes:
                     for record in await cancel_pending_first(mandate, *with_what, self._clock):
                         self._keeper.keep(record)
-                begun = self._postponed.pop(name, ())
+                begun = self._postponed.get(name, ())
                 how = (self._closer, accepted_us, self._clock, begun)
                 done = await carry_out(mandate, *how, concludes=concludes)
             except BrokerError as error:
@@ -252,6 +252,7 @@ class AccountLife:
         if done.waiting:
             self._postponed[name] = [PositionRef(w.position_id, w.ticket) for w in done.waiting]
         elif reply.error is None:
+            self._postponed.pop(name, None)
             self._finals.keep(mandate, reply)
         return reply
 
