@@ -81,7 +81,11 @@ class AccountHost:
             await old.disconnect()
         broker = self._open_account(activation.spec)
         life = AccountLife(self.user_id, broker, activation, self._clock, self._side, self._process)
-        activated = await life.begin(os.getpid())
+        try:
+            activated = await life.begin(os.getpid())
+        except Exception:
+            await life.disconnect()
+            raise
         self._life = life
         return activated
 

@@ -7,28 +7,27 @@ tell from the broker's deals which of them were made for it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.closing import AccountCloser
-from engine.identity import close_id, close_tag, is_close_tag
+from engine.identity import close_id, close_tag
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import CloseRequest, PositionRef
+from engine.predecessor import ExecutedOrders
 from engine.reversal import MOST_UNDOINGS, undoing_key
 
 
 @dataclass(frozen=True, slots=True)
 class OurOrders:
-    """The close tags that an account's deals carry, and the positions that it ever had."""
+    """What a mandate may have to take up of what was executed on its account."""
 
     user_id: str
-    tags: frozenset[str] = frozenset()
-    positions: tuple[int, ...] = ()
-    """Their identifiers, ascending."""
+    executed: ExecutedOrders = field(default_factory=ExecutedOrders)
 
     def closed_for(self, mandate: Mandate) -> Iterator[PositionRef]:
         """Find positions for which an order was executed on behalf of a mandate."""
         key = _key(mandate)
-        for number in self.positions if self.tags else ():
+        for number in self._positions:
             if self._was_executed(number, key or str(number)):
                 yield PositionRef(str(number), number)
 
@@ -46,9 +45,9 @@ class OurOrders:
                 idempotency_key=undoing,
                 trigger_id=episode_id_of(mandate),
             )
-            for key in (self._keys(mandate) if self.tags else ())
+            for key in (self._keys(mandate) if self._positions else ())
             for undoing in undoing_keys(key)
-            for number in self.positions
+            for number in self._positions
             if self._was_executed(number, undoing)
         ]
         if requests:
@@ -61,11 +60,15 @@ class OurOrders:
         # Each position has a key of its own: its name.
         if mandate.positions is not None:
             return [ref.position_id for ref in mandate.positions]
-        return [str(number) for number in self.positions]
+        return [str(number) for number in self._positions]
+
+    @property
+    def _positions(self) -> tuple[int, ...]:
+        return self.executed.positions if self.executed.tags else ()
 
     def _was_executed(self, number: int, key: str) -> bool:
         # By the tag alone: on a netting account an order may have met another position.
-        return close_tag(close_id(self.user_id, str(number), key)) in self.tags
+        return close_tag(close_id(self.user_id, str(number), key)) in self.executed.tags
 
 
 def undoing_keys(key: str) -> Iterator[str]:
@@ -77,10 +80,7 @@ def undoing_keys(key: str) -> Iterator[str]:
 
 
 async def orders_of_the_dead(closer: AccountCloser, accepted_us: int) -> OurOrders:
-    """Read which orders earlier lives have sent, if one of them may have died over a mandate.
-
-    All deals are read, for the broker's clock cannot be compared with ours; only for a mandate
-    that an earlier life, which did not end cleanly, may have begun.
+    """Tell which orders of earlier lives a mandate may have to take up, if one of them died.
 
     Args:
         closer: of the account.
@@ -89,14 +89,7 @@ async def orders_of_the_dead(closer: AccountCloser, accepted_us: int) -> OurOrde
     Raises:
         BrokerError: the deals cannot be read.
     """
-    if not closer.may_continue(accepted_us):
-        return OurOrders(closer.user_id)
-    deals = await closer.all_deals()
-    return OurOrders(
-        closer.user_id,
-        frozenset(d.comment for d in deals if is_close_tag(d.comment)),
-        tuple(sorted({d.identifier for d in deals if d.identifier})),
-    )
+    return OurOrders(closer.user_id, await closer.executed_orders(accepted_us))
 
 
 def _key(mandate: Mandate) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.concluding import RELEASED, with_what_waited
 from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.roster_entry import RosterEntry
 from audit.closes import result_of
@@ -31,10 +32,6 @@ def reason_of(mandate: Mandate) -> str:
     if isinstance(mandate, DirectClose):
         return mandate.reason
     return f"{mandate.guard.value}: {mandate.reason}"
-
-
-RELEASED = "the account was released while its market was closed"
-"""Why an episode ended that still waited."""
 
 
 @dataclass(slots=True)
@@ -78,6 +75,13 @@ class Episode:
         self.account = account
         if account is not None:
             account.due += 1
+
+    def take(self, reply: CloseReply) -> None:
+        """Take its account's answer for what became of it, so far."""
+        if self.concludes:
+            reply = with_what_waited(self.reply, reply)
+        self.reply = reply
+        self.error = reply.error or (RELEASED if self.concludes else None)
 
     @property
     def residual(self) -> int:

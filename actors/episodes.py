@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.episode import RELEASED, Episode, accepted_record, refuse_conflict, report_of
+from actors.episode import Episode, accepted_record, refuse_conflict, report_of
 from actors.leftovers import Leftovers
 from actors.links import AuditLink
 from actors.mandated import makes_flat
@@ -15,6 +15,7 @@ from actors.messages import CloseReply, EpisodeReport, EpisodeState
 from actors.outbox import AuditOutbox
 from actors.reaching import answer_of
 from actors.roster import Roster
+from actors.session_wait import session_wait
 from audit.chain import ChainWriter, SealedRecord
 from audit.events import account_locked, mandate_of
 from audit.records import record_of
@@ -27,10 +28,6 @@ _log = logging.getLogger(__name__)
 
 MOST_REMEMBERED = 100_000
 """Finished episodes whose results are kept in memory; the audit has all."""
-
-FIRST_SESSION_PAUSE_S = 5.0
-LONGEST_SESSION_PAUSE_S = 60.0
-"""Between two looks at a market that is closed, where the broker does not say when it opens."""
 
 
 class Episodes:
@@ -159,13 +156,20 @@ class Episodes:
                 await asyncio.shield(known.written)
         return [episode_id_of(mandate) for mandate in mandates]
 
-    def resume(self, mandate: Mandate, accepted_us: int) -> None:
-        """Go on with an episode that an earlier life of the supervisor has accepted."""
+    def resume(self, mandate: Mandate, accepted_us: int, *, is_let_go: bool = False) -> None:
+        """Go on with an episode that an earlier life of the supervisor has accepted.
+
+        Args:
+            mandate: of the episode.
+            accepted_us: when it was accepted, wall clock.
+            is_let_go: whether its account was released since: it ends as it is.
+        """
         if episode_id_of(mandate) not in self._episodes:
             self._put_off_for.pop(episode_id_of(mandate), None)
             written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             written.set_result(None)
-            self._start(Episode(mandate, accepted_us), written)
+            episode = Episode(mandate, accepted_us, is_let_go=is_let_go, concludes=is_let_go)
+            self._start(episode, written)
 
     async def reports(self, names: Sequence[str]) -> list[EpisodeReport]:
         """Wait until these episodes have ended and return what became of them.
@@ -309,15 +313,13 @@ class Episodes:
         looks = 0
         while True:
             episode.state = EpisodeState.CLOSING
-            episode.reply = reply = await self._answered(episode)
-            episode.error = reply.error
-            if episode.concludes:
-                episode.error = reply.error or RELEASED
-                return
-            if not reply.waiting or reply.error:
+            reply = await self._answered(episode)
+            episode.take(reply)
+            if episode.concludes or reply.error or not reply.waiting:
                 return
             looks += 1
-            await self._await_session(episode, reply, looks)
+            self._outbox.offer(reply.records)
+            await session_wait(episode, reply, looks, self._clock)
             episode.concludes = episode.is_let_go
 
     async def _is_handed_over(self, episode: Episode) -> bool:
@@ -344,20 +346,6 @@ class Episodes:
         episode.is_due_at(None)
         episode.answered.set()
         return reply
-
-    async def _await_session(self, episode: Episode, reply: CloseReply, looks: int) -> None:
-        """Wait for the market to open: as long as the broker says, or for the next look."""
-        wait_s = reply.opens_in_s
-        if wait_s is None:
-            growing_s = FIRST_SESSION_PAUSE_S * 2.0 ** min(looks - 1, 10)
-            wait_s = min(growing_s, LONGEST_SESSION_PAUSE_S)
-        episode.state = EpisodeState.WAITING
-        episode.waiting_until_us = self._clock.wall_us() + round(wait_s * 1e6)
-        self._outbox.offer(reply.records)
-        end = self._clock.monotonic() + wait_s
-        while self._clock.monotonic() < end and not episode.is_let_go:
-            await self._clock.sleep(min(1.0, max(0.0, end - self._clock.monotonic())))
-        episode.waiting_until_us = None
 
     @staticmethod
     async def _is_written(written: asyncio.Future[None] | None) -> bool:

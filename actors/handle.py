@@ -14,7 +14,7 @@ from actors.audit_process import AuditProcess
 from actors.calls import Call, EngineCalls, durable_bulk
 from actors.engine_trail import EngineTrail
 from actors.messages import AccountBook, Activated, EngineStatus, EpisodeReport
-from actors.placement import AUDIT, READING, RECALLING, SUPERVISOR
+from actors.placement import AUDIT, AUDIT_GROUPS, SUPERVISOR
 from actors.ray_runtime import join_or_start, leave
 from actors.registry import Registry
 from actors.repeating import REPEAT_EVERY_S, is_worth_repeating, loss_of, lost_since_then
@@ -391,7 +391,6 @@ def _start_actors(config: EngineConfig) -> EngineCalls:
     registry = Registry(namespace)
     registry.clear()
     registry.put("config", "engine", config)
-    groups = {READING: 1, RECALLING: 1}
-    placement.start(AuditProcess, namespace, AUDIT, concurrency_groups=groups)
+    placement.start(AuditProcess, namespace, AUDIT, concurrency_groups=AUDIT_GROUPS)
     placement.start(SupervisorProcess, namespace, SUPERVISOR)
     return EngineCalls(namespace)

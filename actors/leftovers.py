@@ -12,7 +12,7 @@ from actors.links import ActorLost
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
 from engine.clock import Clock
-from engine.errors import RiskEngineError
+from engine.errors import UnknownAccount
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,9 @@ class Leftovers:
                 seen = await self._roster.call(user_id, lambda link, term: link.exposure(term))
             except ActorLost:
                 return False  # what it held goes to its next life, as far as it was handed over
-            except RiskEngineError as error:
+            except UnknownAccount:
+                return True
+            except Exception as error:  # noqa: BLE001  # a broker's own, too: it is asked again
                 _log.warning("what account %s holds could not be asked for: %s", user_id, error)
             else:
                 if not seen.held:

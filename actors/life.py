@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from actors.cancelling import cancel_pending_first
+from actors.earlier_lives import earlier_may_act_s
 from actors.final_answers import FinalAnswers, Scoped, scoped
 from actors.guarding import Guarding
 from actors.links import EngineSide, NotActivated
@@ -155,7 +156,7 @@ class AccountLife:
         account = await self._broker.connect()
         self._server = account.server
         positions = await self._broker.positions()
-        wait_s = self._predecessor_may_act_s()
+        wait_s = earlier_may_act_s(self._activation, self._process, self._side.is_dead)
         about = {
             "process": self._process,
             "waits_for_predecessor_s": wait_s,
@@ -164,7 +165,7 @@ class AccountLife:
         self._record(EventType.STREAM_OPENED, about)
         # Before the first order: the next life is to know which process this one lived in.
         self._keeper.send()
-        if not opened.predecessor_ended_cleanly:
+        if wait_s > 0 or not opened.predecessor_ended_cleanly:
             self._closer.wait_for_predecessor(wait_s)
         return Activated(
             self.user_id,
@@ -177,25 +178,6 @@ class AccountLife:
             self._clock.monotonic(),
             self._process,
         )
-
-    def _predecessor_may_act_s(self) -> float:
-        """Return for how long a request of the life before may still act.
-
-        One settle window, counted from the proven end of that life's process, and of those before
-        it that are not long over, else from their leases'.
-        """
-        opened = self._activation.opened
-        if opened.predecessor_ended_cleanly:
-            return 0.0
-        *older, (_, lease_left_s) = self._activation.earlier_lives
-        lives = [*older, (opened.predecessor_process or "", lease_left_s)]
-        # In this very process they are over: calls are served one at a time.
-        left = [
-            lease_left_s
-            for process, lease_left_s in lives
-            if process != self._process and not self._side.is_dead(process)
-        ]
-        return self._activation.policy.settle_window_s + max(left, default=0.0)
 
     def sign(self) -> LifeSign:
         """Say which life this is and what it holds, and ask for the lease with it."""
@@ -239,7 +221,7 @@ class AccountLife:
                 if not concludes:
                     for record in await cancel_pending_first(mandate, *with_what, self._clock):
                         self._keeper.keep(record)
-                begun = self._postponed.pop(name, ())
+                begun = self._postponed.get(name, ())
                 how = (self._closer, accepted_us, self._clock, begun)
                 done = await carry_out(mandate, *how, concludes=concludes)
             except BrokerError as error:
@@ -270,6 +252,7 @@ class AccountLife:
         if done.waiting:
             self._postponed[name] = [PositionRef(w.position_id, w.ticket) for w in done.waiting]
         elif reply.error is None:
+            self._postponed.pop(name, None)
             self._finals.keep(mandate, reply)
         return reply
 
@@ -318,12 +301,16 @@ class AccountLife:
         """End cleanly: nothing is under way, the connection is let go."""
         if not self.is_superseded:
             self._record(EventType.STREAM_CLOSED, {})
+        records = self._keeper.hand_over()
         await self.disconnect()
-        return self._keeper.hand_over()
+        return records
 
     async def disconnect(self) -> None:
-        """Let go of the connection."""
-        await self._broker.disconnect()
+        """Let go of the connection; what goes wrong with it holds up nothing."""
+        try:
+            await self._broker.disconnect()
+        except Exception as error:  # noqa: BLE001  # a broker's own, too
+            _log.warning("account %s did not disconnect cleanly: %s", self.user_id, error)
 
     def _take(self, term: Term) -> None:
         """Take up what the supervisor says with a call."""

@@ -19,7 +19,7 @@ from actors.roster import Roster
 from audit.receipts import AccountLock
 from engine.clock import Clock, to_datetime
 from engine.config import EngineConfig
-from engine.errors import BrokerError, RiskEngineError
+from engine.errors import BrokerError
 from engine.identity import sweep_trigger_id
 from engine.models import GuardTrigger, GuardType, Severity
 
@@ -84,7 +84,7 @@ class Lockout:
     def sweep(self, user_id: str) -> None:
         """Begin to sweep a locked account, if that has not begun."""
         lock = self._locks.get(user_id)
-        if lock is not None and lock.sweeping is None and user_id in self._roster:
+        if lock is not None and _is_over(lock.sweeping) and user_id in self._roster:
             lock.sweeping = asyncio.create_task(self._sweep(user_id, lock))
 
     def forget(self, user_id: str) -> str | None:
@@ -107,8 +107,8 @@ class Lockout:
                 look_soon = await self._sweep_once(user_id, lock)
             except asyncio.CancelledError:
                 raise
-            except (RiskEngineError, ValueError, OSError) as error:
-                _log.error("account %s could not be swept: %s", user_id, error)
+            except Exception as error:  # noqa: BLE001  # whatever broke: flat is to stay flat
+                _log.error("account %s could not be swept: %s", user_id, error, exc_info=error)
                 look_soon = False
             # What comes again and again is looked for at growing intervals, too, but what has
             # just appeared for the first time is not left waiting for the longest.
@@ -156,3 +156,7 @@ class Lockout:
             return ended.done() and ended.result().state is EpisodeState.FLAT
         finally:
             ended.cancel()
+
+
+def _is_over(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.dead_orders import orders_of_the_dead
+from actors.dead_orders import OurOrders, orders_of_the_dead
 from engine.brokers.port import Broker, Position
 from engine.bulk import BulkOutcome, close_now
 from engine.clock import Clock, to_datetime, to_wall_us
@@ -41,12 +41,36 @@ async def carry_out(
         concludes: whether nothing more is sent: what was begun ends as it is.
 
     Raises:
-        BrokerError: the mandate covers all open positions and they cannot be read.
+        BrokerError: the mandate covers all open positions and they cannot be read, or it cannot be
+            read what lives that died have closed for it.
         IdempotencyConflict: a direct close of one position conflicts with an earlier one.
         ValueError: the same, by its names.
         LeaseLost: this life may not send any more.
     """
-    orders = await orders_of_the_dead(closer, accepted_us)
+    what = (mandate, closer, accepted_us, clock, postponed)
+    try:
+        orders = await orders_of_the_dead(closer, accepted_us)
+    except BrokerError:
+        if closer.may_continue(accepted_us):
+            raise
+        # It is hardly theirs: what is open does not wait for the history to be readable.
+        done = await _carry_out(*what, OurOrders(closer.user_id), concludes=concludes)
+        if done.waiting:
+            return done  # it comes again, and asks again
+        raise
+    return await _carry_out(*what, orders, concludes=concludes)
+
+
+async def _carry_out(
+    mandate: Mandate,
+    closer: AccountCloser,
+    accepted_us: int,
+    clock: Clock,
+    postponed: Sequence[PositionRef],
+    orders: OurOrders,
+    *,
+    concludes: bool,
+) -> BulkOutcome:
     await orders.record_reversals(closer, mandate)
     begun = (*orders.closed_for(mandate), *postponed)
     if isinstance(mandate, GuardTrigger):

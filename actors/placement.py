@@ -22,6 +22,8 @@ READING = "reading"
 """Concurrency group of the audit actor's reads, which may wait for the store."""
 RECALLING = "recalling"
 """Concurrency group of what a life needs at its beginning, which waits for nothing."""
+AUDIT_GROUPS: Mapping[str, int] = {READING: 1, RECALLING: 1}
+"""Threads of the audit actor besides its own; Ray ends an actor that is called in another group."""
 
 _LASTING: Mapping[str, Any] = {
     "num_cpus": 0,
@@ -50,7 +52,7 @@ def start(actor: type, namespace: str, name: str, *identity: str, **options: Any
         ray.exceptions.ActorAlreadyExistsError: the name is taken.
     """
     groups = options.pop("concurrency_groups", None)
-    lasting = {**_LASTING, **({"concurrency_groups": groups} if groups else {})}
+    lasting = {**_LASTING, **({"concurrency_groups": dict(groups)} if groups else {})}
     remote: Any = ray.remote(**lasting)(actor)
     return remote.options(name=name, namespace=namespace, **options).remote(namespace, *identity)
 

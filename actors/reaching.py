@@ -9,7 +9,7 @@ from actors.links import ActorLost
 from actors.messages import CloseReply
 from actors.roster import Roster
 from engine.clock import Clock
-from engine.errors import RiskEngineError
+from engine.errors import UnknownAccount
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ async def answer_of(episode: Episode, roster: Roster, clock: Clock, budget_s: fl
         pause_s = 0.0
         try:
             await roster.revive(user_id)
-        except (RiskEngineError, ValueError, TimeoutError) as trouble:
+        except UnknownAccount:
+            raise
+        except Exception as trouble:  # noqa: BLE001  # a broker's own, too: its budget is the bound
             episode.error = f"{type(trouble).__name__}: {trouble}"
             _log.error("account %s could not be re-armed: %s", user_id, trouble)
             failures += 1

@@ -213,12 +213,12 @@ class RecordKeeper:
             self._ship_what_is_held(now)
 
     def _ship_what_is_held(self, now: float) -> None:
-        self._hear_of_shipment()
-        if self._ship is None or self._on_the_way is not None or not self._held:
+        records = self.take()
+        if self._ship is None or self._on_the_way is not None or not records:
             return
         if now < self._ship_after:
             return
-        self._on_the_way = self._ship(self.take())
+        self._on_the_way = self._ship(records)
         self._held_since = now
 
     def _hear_of_shipment(self) -> None:

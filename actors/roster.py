@@ -11,6 +11,7 @@ from actors.links import AccountLink, ActorLost, AuditLink, NotActivated, Stage
 from actors.messages import Activated, Activation, GuardThresholds, Term
 from actors.outbox import AuditOutbox
 from actors.roster_entry import RosterEntry
+from actors.silence import SilenceWatch
 from audit.chain import SealedRecord
 from audit.receipts import AccountHistory, OpenedStream
 from audit.replay import with_unwritten
@@ -70,7 +71,7 @@ class Roster:
         self._version = version
         self._outbox = outbox
         self._clock = clock
-        self._killed = killed
+        self._silence = SilenceWatch(stage, config.silence_s, clock, killed)
         self._entries: dict[str, RosterEntry] = {}
         self._arming: set[str] = set()
         self._slots = asyncio.Semaphore(ARMED_AT_ONCE)
@@ -194,7 +195,7 @@ class Roster:
             raise ActorLost(f"the actor of account {user_id!r} is not ready")
         incarnation = entry.incarnation
         try:
-            answer = await self._attended(entry, make(entry.link, self._term(entry)))
+            answer = await self._silence.attended(entry, make(entry.link, self._term(entry)))
         except (ActorLost, NotActivated, LeaseLost) as error:
             if entry.incarnation == incarnation:
                 entry.is_lost = True
@@ -204,7 +205,9 @@ class Roster:
         asked_at = getattr(answer, "asked_at", None)
         if asked_at is not None:
             self._granted(entry, asked_at)
-        entry.holds(getattr(answer, "records", ()))
+        records = getattr(answer, "records", None)
+        if records is not None:  # others do not tell what the life holds
+            entry.holds(records)
         return answer
 
     async def call_again(
@@ -233,13 +236,13 @@ class Roster:
             if not entry.is_lost:
                 return
             entry.link = await self._stage.start_account(user_id)
-            sign = await self._attended(entry, entry.link.life(), STARTING_S)
+            sign = await self._silence.attended(entry, entry.link.life(), STARTING_S)
             if sign is not None and sign.incarnation == entry.incarnation:
                 # Now: it may hang or be replaced before it is asked for anything else.
                 entry.holds(sign.records)
                 self._outbox.offer(sign.records)
                 if sign.config_hash == self._config.digest:
-                    entry.server, entry.process = sign.server, sign.process
+                    entry.adopts(sign)
                     entry.is_lost = False
                     self._granted(entry, sign.asked_at)
                     return
@@ -265,7 +268,7 @@ class Roster:
         entry = self[user_id]
         try:
             if entry.link is not None:
-                records = await self._attended(entry, entry.link.release())
+                records = await self._silence.attended(entry, entry.link.release())
                 async with asyncio.timeout(LONGEST_RELEASE_S):
                     await self._outbox.append(records)
         except (RiskEngineError, TimeoutError) as error:
@@ -306,22 +309,15 @@ class Roster:
             poll_interval_s=config.poll_interval_s,
             lease_s=config.lease_s,
             most_held=config.most_held,
-            earlier_lives=self._earlier_lives(entry),
+            earlier_lives=entry.succeeds(opened, self._clock.monotonic()),
             orders_per_s=self._share(entry),
         )
-        activated = await self._attended(entry, entry.link.activate(activation), STARTING_S)
-        if entry.process:
-            entry.earlier.append((entry.process, entry.lease_end))
+        activated = await self._silence.attended(entry, entry.link.activate(activation), STARTING_S)
+        entry.holds(activated.records)
         entry.server, entry.process = activated.server, activated.process
         entry.is_lost = False
         self._granted(entry, activated.asked_at)
         return activated
-
-    def _earlier_lives(self, entry: RosterEntry) -> tuple[tuple[str, float], ...]:
-        now = self._clock.monotonic()
-        entry.earlier = [life for life in entry.earlier if life[1] > now]
-        lives = [*entry.earlier, (entry.process, entry.lease_end)]
-        return tuple((process, max(0.0, end - now)) for process, end in lives)
 
     def _granted(self, entry: RosterEntry, asked_at: float) -> None:
         # The life counts from when it asked; counted from now, ours ends later for sure.
@@ -360,40 +356,3 @@ class Roster:
         lent = sum(other.share for other in others)
         entry.share = max(LEAST_OF_FAIR * fair, min(fair, budget - lent))
         return entry.share
-
-    async def _attended(
-        self, entry: RosterEntry, call: Awaitable[_T], at_least_s: float = 0.0
-    ) -> _T:
-        """Await a call, and kill the actor if it gives no sign for too long.
-
-        A life that works renews its lease, and so gives signs; one that hangs in its broker's
-        call holds the whole process, and gives none.
-
-        Raises:
-            ActorLost: it was killed, or lost in another way.
-        """
-        user_id, silence_s = entry.spec.user_id, max(self._config.silence_s, at_least_s)
-        if entry.calls == 0:
-            entry.heard = self._clock.monotonic()
-        entry.calls += 1
-        task = asyncio.ensure_future(call)
-        try:
-            while True:
-                silent_s = self._clock.monotonic() - entry.heard
-                if silent_s >= silence_s:
-                    break
-                done, _ = await asyncio.wait({task}, timeout=silence_s - silent_s)
-                if done:
-                    entry.heard = self._clock.monotonic()
-                    return task.result()
-        finally:
-            entry.calls -= 1
-            if not task.done():
-                task.cancel()
-        entry.is_lost = True
-        entry.heard = self._clock.monotonic()
-        self._killed(user_id, entry.incarnation, silent_s)
-        await self._stage.kill_account(user_id)
-        raise ActorLost(
-            f"the actor of account {user_id!r} gave no sign for {silent_s:.1f} s and was killed"
-        )

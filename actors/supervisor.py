@@ -26,19 +26,19 @@ from actors.outbox import AuditOutbox
 from actors.reconciling import Reconciler
 from actors.refusing import REFUSALS, EngineStopping, TriggerRefused, refusal_record, why_refused
 from actors.roster import Roster
+from actors.unfinished import Unfinished, read_unfinished
 from actors.watching import Watching
 from audit.chain import ChainWriter
 from audit.differences import AccountReconciled
-from audit.errors import AuditError
-from audit.events import account_released, actor_killed, mandate_of, plain_event
+from audit.events import account_released, actor_killed, plain_event
 from audit.receipts import AccountHistory
-from audit.records import AuditRecord, EventType, record_of
+from audit.records import AuditRecord, EventType
 from audit.streams import SUPERVISOR, account_owner
 from engine.brokers.account_spec import AccountSpec
 from engine.clock import Clock, SystemClock
 from engine.clock_quality import quality_of
 from engine.config import EngineConfig
-from engine.errors import BrokerUnavailable, RiskEngineError
+from engine.errors import BrokerUnavailable
 from engine.mandates import DirectClose
 from engine.models import GuardTrigger
 from engine.patience import Patience
@@ -100,9 +100,9 @@ class Supervisor:
         while not self._started:
             try:
                 await self.start()
-            except (RiskEngineError, AuditError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # nobody else would start it again
                 attempt += 1
-                _log.error("the supervisor could not start: %s", error)
+                _log.error("the supervisor could not start: %s", error, exc_info=error)
                 await self._clock.sleep(patience.wait_s(attempt))
 
     async def _start(self) -> None:
@@ -111,6 +111,10 @@ class Supervisor:
         newest = await audit.newest_lives([account_owner(spec.user_id) for spec in specs])
         earlier = await audit.finished_names()
         (opened,) = await audit.open_streams([SUPERVISOR])
+        unfinished = await read_unfinished(audit)
+        watched = self._stage.saved_watched()
+        # Nothing fails from here on: a second try would build all this a second time, and two
+        # sets of tasks would be at work on the same accounts.
         chain = ChainWriter(
             opened.stream,
             opened.predecessor,
@@ -150,22 +154,16 @@ class Supervisor:
         kind = EventType.ENGINE_STARTED
         self._note(plain_event(kind, "", opened.stream, occurred_at=now, details=about))
         self._roster.remember(specs, dict(newest))
-        await self._resume([spec.user_id for spec in specs])
-        self._watching.resume(lambda user_id: self._lockout.locked_by(user_id) is not None)
+        self._resume(unfinished, [spec.user_id for spec in specs])
+        self._watching.resume(watched, lambda user_id: self._lockout.locked_by(user_id) is not None)
         for spec in specs:
             self._recover(spec.user_id)
 
-    async def _resume(self, added: Sequence[str]) -> None:
-        accepted = [
-            (record_of(episode.body), episode) for episode in await self._audit.open_episodes()
-        ]
-        # After the episodes: what locks an account is written together with its lock.
-        locks = await self._audit.locks()
-        self._lockout.restore([lock for lock in locks if lock.user_id in added])
-        # As they were accepted: the first to use a key is the one whose key it is.
-        for record, episode in sorted(accepted, key=lambda one: (one[0].incarnation, one[0].seq)):
+    def _resume(self, unfinished: Unfinished, added: Sequence[str]) -> None:
+        self._lockout.restore([lock for lock in unfinished.locks if lock.user_id in added])
+        for mandate, episode, is_let_go in unfinished.mandates(self._outbox.alarm):
             if episode.user_id in self._roster:
-                self._episodes.resume(mandate_of(record), episode.accepted_at)
+                self._episodes.resume(mandate, episode.accepted_at, is_let_go=is_let_go)
             else:
                 self._outbox.alarm(
                     f"episode {episode.trigger_id} is open, but its account {episode.user_id} is "
@@ -181,7 +179,7 @@ class Supervisor:
             try:
                 await self._roster.revive(user_id)
                 self._episodes.leftovers.collect(user_id)  # its last reply may have been lost
-            except (RiskEngineError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001  # whoever needs it next tries again
                 _log.error("account %s is not ready yet: %s", user_id, error)
 
         task = asyncio.create_task(recover())
@@ -208,7 +206,7 @@ class Supervisor:
             for account in activated
         ]
         await self._outbox.append([self._chain.seal(record) for record in added])
-        await self._resume([account.user_id for account in activated])
+        self._resume(await read_unfinished(self._audit), [a.user_id for a in activated])
         return activated
 
     async def remove_account(self, user_id: str) -> None:

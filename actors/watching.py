@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
 from contextlib import nullcontext
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ from actors.outbox import AuditOutbox
 from actors.roster import Roster
 from audit.errors import AuditError
 from engine.clock import Clock
-from engine.errors import RiskEngineError
+from engine.errors import UnknownAccount
 from engine.models import GuardTrigger
 
 _log = logging.getLogger(__name__)
@@ -83,16 +83,19 @@ class Watching:
         for user_id in user_ids:
             self._roster[user_id]
         self._want(self._wanted.union(user_ids))
+        self._begin(user_ids)
+
+    def _begin(self, user_ids: Sequence[str]) -> None:
         for user_id in user_ids:
             if user_id not in self._tasks:
                 self._states[user_id] = WatchState.WATCHING
                 stop = self._stops[user_id] = asyncio.Event()
                 self._tasks[user_id] = asyncio.create_task(self._watch(user_id, stop))
 
-    def resume(self, is_locked: Callable[[str], bool]) -> None:
+    def resume(self, saved: Iterable[str], is_locked: Callable[[str], bool]) -> None:
         """Go on watching what an earlier life of the supervisor was told to watch."""
-        self._wanted = {u for u in self._stage.saved_watched() if u in self._roster}
-        self.start([u for u in sorted(self._wanted) if not is_locked(u)])
+        self._wanted = {u for u in saved if u in self._roster}
+        self._begin([u for u in sorted(self._wanted) if not is_locked(u)])
 
     def _want(self, user_ids: Set[str]) -> None:
         self._wanted = set(user_ids)
@@ -192,7 +195,9 @@ class Watching:
     async def _revive(self, user_id: str) -> None:
         try:
             await self._roster.revive(user_id)
-        except (RiskEngineError, ValueError) as error:
+        except UnknownAccount:
+            raise
+        except Exception as error:  # noqa: BLE001  # a broker's own, too: its guards try again
             _log.error("account %s could not be re-armed: %s", user_id, error)
             await self._clock.sleep(1.0)
 

@@ -68,14 +68,20 @@ class EpisodeRegistry:
             self._connection.execute(
                 "DELETE FROM account_locks WHERE user_id = ?", (after["user_id"],)
             )
+            self._connection.execute(
+                "UPDATE open_episodes SET is_released = 1 WHERE user_id = ?", (after["user_id"],)
+            )
 
     def open_episodes(self) -> tuple[OpenEpisode, ...]:
         """Episodes that were accepted and are not finished, oldest first."""
         rows = self._connection.execute(
-            "SELECT trigger_id, user_id, accepted_at, body FROM open_episodes "
+            "SELECT trigger_id, user_id, accepted_at, body, is_released FROM open_episodes "
             "ORDER BY accepted_at, trigger_id"
         ).fetchall()
-        return tuple(OpenEpisode(*row) for row in rows)
+        return tuple(
+            OpenEpisode(trigger_id, user_id, accepted_at, body, is_released == 1)
+            for trigger_id, user_id, accepted_at, body, is_released in rows
+        )
 
     def is_open(self, trigger_id: str) -> bool:
         """Whether an episode was accepted and is not finished."""
@@ -119,7 +125,8 @@ class EpisodeRegistry:
 
     def _open(self, record: SealedRecord, after: Mapping[str, Any], now: int) -> None:
         self._connection.execute(
-            "INSERT INTO open_episodes VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO open_episodes (trigger_id, user_id, accepted_at, body) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (after["trigger_id"] or "", after["user_id"], now, record.body),
         )
 

@@ -98,7 +98,10 @@ CREATE TABLE digest_end (
 ALTER TABLE streams ADD COLUMN proven_seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN proven_hash BLOB;
 """
-MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH}
+_FIFTH = """
+ALTER TABLE open_episodes ADD COLUMN is_released INTEGER NOT NULL DEFAULT 0;
+"""
+MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH, 5: _FIFTH}
 """Steps to the present schema, by number; each is applied once, in order."""
 SCHEMA_VERSION = max(MIGRATIONS)
 

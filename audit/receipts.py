@@ -62,6 +62,8 @@ class OpenEpisode:
     body: bytes
     """The ``trigger_accepted`` or ``close_accepted`` record: see
     :func:`audit.events.mandate_of`."""
+    is_released: bool = False
+    """Whether its account was released after it was accepted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import ray
 from actors import placement
 from actors.audit_process import AuditProcess
 from actors.handle import RiskEngine
-from actors.placement import AUDIT, READING, SUPERVISOR
+from actors.placement import AUDIT, AUDIT_GROUPS, SUPERVISOR
 from actors.registry import Registry
 from actors.supervisor_process import SupervisorProcess
 from audit.errors import StoreUnavailable
@@ -168,7 +168,7 @@ def _engine() -> Iterator[RiskEngine]:
     with tempfile.TemporaryDirectory() as folder:
         config = EngineConfig(namespace=namespace, data_dir=Path(folder))
         Registry(namespace).put("config", "engine", config)
-        placement.start(AbsentableAudit, namespace, AUDIT, concurrency_groups={READING: 1})
+        placement.start(AbsentableAudit, namespace, AUDIT, concurrency_groups=AUDIT_GROUPS)
         placement.start(SupervisorProcess, namespace, SUPERVISOR)
         with RiskEngine.attach(namespace=namespace) as engine:
             yield engine

@@ -13,7 +13,7 @@ from contextlib import suppress
 from random import Random
 
 from engine.brokers.deadlines import DeadlineBroker
-from engine.brokers.port import Broker, Deal, Position
+from engine.brokers.port import Broker, Position
 from engine.clock import Clock, to_datetime
 from engine.collecting import CloseLedger, Collector, NoLedger
 from engine.concluding import refused
@@ -28,6 +28,7 @@ from engine.pace import Pace
 from engine.patience import Patience
 from engine.policy import ClosingPolicy
 from engine.postponing import OlderFirst, Postponements
+from engine.predecessor import ExecutedOrders, Predecessor
 from engine.reversal import report_reversal, undo_reversal
 from engine.sending import Sender
 from engine.unfinished import UnfinishedClose
@@ -107,10 +108,7 @@ class AccountCloser:
         )
         self._postponements = Postponements(bounded, clock, policy)
         self._turn = asyncio.Lock()
-        self._quiet_until: float | None = None
-        self._had_predecessor = False
-        self._began_us = 0
-        self._before_first_order = before_first_order
+        self._predecessor = Predecessor(clock, policy, before_first_order)
         self._undoing: list[asyncio.Future[CloseResult]] = []
         self._seen_through: set[asyncio.Task[None]] = set()
 
@@ -122,17 +120,12 @@ class AccountCloser:
         Args:
             wait_s: seconds from now; one settle window if ``None``.
         """
-        wait_s = self.policy.settle_window_s if wait_s is None else wait_s
-        self._quiet_until = self._clock.monotonic() + wait_s
-        self._had_predecessor = self._finder.has_predecessor = True
-        self._began_us = self._clock.wall_us()
+        self._predecessor.wait_for(wait_s)
+        self._finder.has_predecessor = True
 
     def may_continue(self, accepted_us: int) -> bool:
-        """Whether a life before this one may have begun what was accepted then, and died over it.
-
-        Wall clocks of two machines are compared, so a minute is allowed for.
-        """
-        return self._had_predecessor and accepted_us <= self._began_us + 60_000_000
+        """Whether a life that died over it may have begun what was accepted then."""
+        return self._predecessor.may_have_begun(accepted_us)
 
     def remember(self, answers: Iterable[EarlierAnswer]) -> None:
         """Take up final answers of earlier lives, in the order of their records.
@@ -190,15 +183,27 @@ class AccountCloser:
         ended = [begun[number] for number in sorted(begun)]
         return [await end if isinstance(end, asyncio.Future) else end for end in ended]
 
-    async def all_deals(self) -> tuple[Deal, ...]:
-        """Read the whole history, once no request of a life before this one may act any more."""
-        await self._settled()
-        return await self._finder.all_deals()
+    async def executed_orders(self, accepted_us: int) -> ExecutedOrders:
+        """Tell which executed orders a mandate may have to take up from lives that died over it.
+
+        Nothing is read where none died.
+
+        Args:
+            accepted_us: when the mandate was accepted, wall clock.
+
+        Raises:
+            BrokerError: the broker did not answer within its retries.
+        """
+        if self._predecessor.died:
+            await self._settled()
+        return await self._predecessor.executed_orders(
+            accepted_us, self._finder.all_deals, self.memory
+        )
 
     async def _settled(self) -> None:
-        if self._quiet_until is not None or self._before_first_order is not None:
+        if not self._predecessor.is_settled:
             async with self._turn:
-                await self._predecessor_settled()
+                await self._predecessor.settled()
 
     async def open_positions(self) -> list[Position]:
         """Read all open positions, in closing order, after any wait for a predecessor.
@@ -236,7 +241,7 @@ class AccountCloser:
         self, request: CloseRequest, rest: ClosingQueue
     ) -> asyncio.Future[CloseResult]:
         async with self._turn:
-            await self._predecessor_settled()
+            await self._predecessor.settled()
             known = self.memory.claim(request)
             return await self._exchange(request, rest) if known is None else _answer(known)
 
@@ -257,23 +262,17 @@ class AccountCloser:
         undoing, self._undoing = self._undoing, []
         await asyncio.gather(*undoing)
 
-    async def _predecessor_settled(self) -> None:
-        if self._quiet_until is not None:
-            await self._clock.sleep(max(0.0, self._quiet_until - self._clock.monotonic()))
-            self._quiet_until = None
-        if self._before_first_order is not None:
-            await self._before_first_order()
-            self._before_first_order = None
-
     async def _exchange(
         self, request: CloseRequest, rest: ClosingQueue
     ) -> asyncio.Future[CloseResult]:
         await self._sender.ready()
         found = await self._finder.look_up(request)
-        if self.memory.is_busy(found.close.position):
+        # By its number too: while its deals are late, a new name of it is bound to nothing.
+        names = (found.close.position, str(found.close.identifier))
+        if self.memory.is_busy(*names):
             # Another key's close of this position is executed, its deals not yet read.
             await self._collector.collect_deferred()
-            await self.memory.quiet(found.close.position)
+            await self.memory.quiet(*names)
             await self._sender.ready()
             found = await self._finder.look_up(request)
         known = self.memory.claim(request) or self._answer_of_another_key(found)
@@ -324,7 +323,7 @@ class AccountCloser:
 
     def _may_have_reversed(self, close: UnfinishedClose) -> bool:
         """Whether an order of ours, or of the life before, may have met an empty account."""
-        return close.may_have_executed or (self._had_predecessor and close.gone)
+        return close.may_have_executed or (self._predecessor.died and close.gone)
 
     async def _close_opened(self, undo: CloseRequest) -> bool:
         await self._sender.ready()

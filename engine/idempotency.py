@@ -7,7 +7,8 @@ Rules (the same position and key always get the identical result):
 * the same key with another fingerprint (ticket, volume) is a conflict, whatever the result was.
 
 A position may be named by aliases: the caller's ``position_id`` and the broker's ticket are bound
-to the broker's stable identifier when the position is first seen.
+to the broker's stable identifier when the position is first seen. A ticket is remembered for the
+names that come later: an account may not show what it belonged to any more.
 """
 
 from __future__ import annotations
@@ -37,14 +38,16 @@ class IdempotencyMap:
         self._full_by_name: dict[str, CloseResult] = {}
         self._pending: dict[tuple[str, str], asyncio.Future[CloseResult]] = {}
         self._aliases: dict[str, str] = {}
+        self._by_ticket: dict[int, str] = {}
 
     def position_of(self, request: CloseRequest) -> str:
         """Return the position's stable identity, or the alias itself while it is unbound."""
         return self._aliases.get(request.position_id, request.position_id)
 
     def identifier_of(self, request: CloseRequest) -> int | None:
-        """Return the broker's identifier that the caller's name is bound to, if it is."""
-        bound = self._aliases.get(request.position_id)
+        """Return the broker's identifier that the caller's name, or its ticket, stands for."""
+        # No ticket is given twice: whoever named it, it was this position's.
+        bound = self._aliases.get(request.position_id) or self._by_ticket.get(request.ticket)
         return None if bound is None else int(bound)
 
     def bind(self, request: CloseRequest, identity: str) -> None:
@@ -61,6 +64,7 @@ class IdempotencyMap:
                 f"position_id={request.position_id!r} names position {bound}, but this ticket "
                 f"belongs to position {identity}; use another position_id",
             )
+        self._by_ticket[request.ticket] = identity
 
     def _bind(self, alias: str, identity: str) -> str:
         """Bind a name if it is free, and take along what was answered under it; return its own."""
@@ -160,13 +164,13 @@ class IdempotencyMap:
             self._refs.pop(entry, None)
         return self._pending.pop(entry, None)
 
-    def is_busy(self, position: str) -> bool:
-        """Whether an answer for ``position``, under whatever key, is being made."""
-        return any(held == position for held, _ in self._pending)
+    def is_busy(self, *positions: str) -> bool:
+        """Whether an answer for one of ``positions``, under whatever key, is being made."""
+        return any(held in positions for held, _ in self._pending)
 
-    async def quiet(self, position: str) -> None:
-        """Wait until no answer for ``position``, under whatever key, is being made."""
-        while busy := [f for (held, _), f in self._pending.items() if held == position]:
+    async def quiet(self, *positions: str) -> None:
+        """Wait until no answer for any of ``positions``, under whatever key, is being made."""
+        while busy := [f for (held, _), f in self._pending.items() if held in positions]:
             await asyncio.wait(busy)
 
     def take_up(self, answers: Iterable[EarlierAnswer]) -> None:
@@ -222,8 +226,10 @@ class IdempotencyMap:
             return
         self._refs[entry] = (result.position_id, result.ticket)
         self._keep(entry, fingerprint, result)
-        if position.isdecimal() and _was_found(result):
-            self._bind(result.position_id, position)
+        if not position.isdecimal() or not _was_found(result):
+            return
+        if self._bind(result.position_id, position) == position:
+            self._by_ticket.setdefault(result.ticket, position)
 
     def _keep(self, entry: tuple[str, str], fingerprint: str, result: CloseResult) -> None:
         self._fingerprints[entry] = fingerprint
@@ -248,6 +254,10 @@ class IdempotencyMap:
                 if result.close_timestamp >= moment
             ]
         )
+
+    def close_ids(self) -> frozenset[str]:
+        """Return the names of all closes that have a final answer."""
+        return frozenset([result.close_id for result in self._results.values()])
 
     def __len__(self) -> int:
         """Count the final answers."""

@@ -26,6 +26,10 @@ from engine.models import BulkCloseResult, GuardTrigger, GuardType, PositionRef
 RETRY_S = 0.5
 ANSWER_S = 30.0
 """A client that hears nothing for so long asks again."""
+COMES_LATE = 0.15
+"""Share of the triggers whose client, if it was not answered, comes again much later."""
+LATE_S = (70.0, 150.0)
+"""How much later: when lives that knew nothing of its trigger have long been at work."""
 
 
 class Clients:
@@ -67,9 +71,9 @@ class Clients:
             raise NobodyAnswered(f"{method}: no answer within {ANSWER_S} s") from error
 
     async def ask_until_answered(
-        self, method: str, *args: Any, call: CallSeen | None = None
+        self, method: str, *args: Any, call: CallSeen | None = None, late_s: float = 0.0
     ) -> Any:
-        """Call the supervisor again and again until it answers."""
+        """Call the supervisor again and again until it answers; only after ``late_s`` at first."""
         while True:
             try:
                 return await self.ask(method, *args)
@@ -77,7 +81,9 @@ class Clients:
                 if call is not None:
                     call.was_unanswered = True
                 self._world.history.note("unanswered", call=method, why=type(error).__name__)
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(max(RETRY_S, late_s))
+            if call is not None and late_s:
+                call.came_late_us, late_s = round(self._world.time.seconds() * 1e6), 0.0
 
     # --- owners and operators ---------------------------------------------------------------
 
@@ -143,7 +149,10 @@ class Clients:
         mandate, call = made
         self.calls.append(call)
         self._mandates[act.number] = mandate
-        return self._ask(self._carry(mandate, call))
+        late_s = 0.0
+        if act.share < COMES_LATE:
+            late_s = LATE_S[0] + act.share / COMES_LATE * (LATE_S[1] - LATE_S[0])
+        return self._ask(self._carry(mandate, call, late_s))
 
     def _ask(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._process.run(work)
@@ -263,12 +272,12 @@ class Clients:
             ticket=refs[0].ticket if refs and one else None,
         )
 
-    async def _carry(self, mandate: Mandate, call: CallSeen) -> None:
+    async def _carry(self, mandate: Mandate, call: CallSeen, late_s: float) -> None:
         history, time = self._world.history, self._world.time
         history.note("call", call.user_id, number=call.number, what=call.kind, key=call.key)
         try:
             if isinstance(mandate, GuardTrigger):
-                await self.ask_until_answered("submit", (mandate,), call=call)
+                await self.ask_until_answered("submit", (mandate,), call=call, late_s=late_s)
                 call.acknowledged_us = round(time.seconds() * 1e6)
                 history.note("accepted", call.user_id, number=call.number)
                 (report,) = await self.ask_until_answered("reports", (call.episode,))

@@ -42,6 +42,8 @@ class CallSeen:
     ticket: int | None = None
     was_unanswered: bool = False
     """Whether it had to be made again: what the first one came to, nobody was told."""
+    came_late_us: int | None = None
+    """When a client that was not answered came again, if it took its time."""
     is_untroubled: bool = False
     """Whether no fault touched its account or the whole engine while it lasted, nor shortly
     before; a disk may have been ill."""

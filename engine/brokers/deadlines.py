@@ -23,7 +23,7 @@ from engine.brokers.port import (
     SessionTimes,
     SymbolSpec,
 )
-from engine.errors import BrokerError, BrokerUnavailable
+from engine.errors import BrokerError, BrokerUnavailable, RiskEngineError
 from engine.outcomes import Verdict
 
 _T = TypeVar("_T")
@@ -102,6 +102,10 @@ class DeadlineBroker:
             return await within(self._send_s, self.inner.connect())
         except TimeoutError as error:
             raise BrokerUnavailable(f"connect gave no answer within {self._send_s} s") from error
+        except (RiskEngineError, ValueError):
+            raise  # says what is wrong with the account or its configuration
+        except Exception as error:  # a gateway that is not there is no fault of the account's
+            raise BrokerUnavailable(f"connect raised {type(error).__name__}: {error}") from error
 
     async def disconnect(self) -> None:
         """Disconnect."""

@@ -137,10 +137,10 @@ CLOSING_FAULTS = (
             Edit(
                 "engine/closing.py",
                 "        async with self._turn:\n"
-                "            await self._predecessor_settled()\n"
+                "            await self._predecessor.settled()\n"
                 "            known = self.memory.claim(request)\n",
                 "        if True:\n"
-                "            await self._predecessor_settled()\n"
+                "            await self._predecessor.settled()\n"
                 "            known = self.memory.claim(request)\n",
             ),
             Edit(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from actors.episodes import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.reaching import LONGEST_PAUSE_S
 from actors.recording import LONGEST_PAUSE_S as LONGEST_RESEND_PAUSE_S
+from actors.session_wait import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.simulation.facts import Run
 from actors.simulation.invariants.violation import Violation
 from actors.simulation.timing import (
@@ -39,7 +39,8 @@ SLOW_CLOSE_S = POSITION_BUDGET_S + SEND_DEADLINE_S
 def ends_in_time(run: Run) -> Iterator[Violation]:
     """Once the last fault is over, every open episode ends within its bound.
 
-    The bound counts from the last fault, or from the episode's beginning if that is later. One
+    The bound counts from the last fault, or from the episode's beginning if that is later, or from
+    when a client came again with a trigger whose first acceptance may have died unwritten. One
     whose mandate never came on disk was not accepted, and is not judged. The bound is the sum of:
 
     - :data:`RECOVERY_S` until its account is at work: the watchdog's silence, restarts, the
@@ -51,9 +52,10 @@ def ends_in_time(run: Run) -> Iterator[Violation]:
       position's budget and one send deadline, where the broker may refuse for its FIFO rule;
     - one pause between two tries to put its end on record.
     """
+    late_us = {call.episode: call.came_late_us for call in run.calls if call.came_late_us}
     for episode in run.episodes:
         end_us = run.ended_us if episode.ended_us is None else episode.ended_us
-        begun_us = max(run.calm_us, episode.begun_us)
+        begun_us = max(run.calm_us, episode.begun_us, late_us.get(episode.name, 0))
         if end_us <= begun_us or not episode.is_on_disk:
             continue
         bound_s = RECOVERY_S + SLACK_S + LONGEST_RESEND_PAUSE_S

@@ -11,8 +11,9 @@ from actors.simulation.invariants.violation import Violation
 from actors.simulation.venue import CloseSeen
 from audit.events import mandate_of
 from audit.records import EventType
+from audit.shared_answers import shared_answer_of
 from engine.identity import close_id, close_tag
-from engine.mandates import DirectClose
+from engine.mandates import DirectClose, Mandate
 
 _RESENT_WITHIN_US = 6_000_000
 """A journal that is well again has what it refused within this time."""
@@ -79,8 +80,9 @@ def residual_has_reason(run: Run) -> Iterator[Violation]:
 def every_order_explained(run: Run) -> Iterator[Violation]:
     """Every request that moved volume belongs to a recorded close.
 
-    Excused is what was closed ahead of a journal that could not be written, by a life that died
-    before it could and before its mandate was on disk: it has nothing to be found by.
+    Excused is what was closed ahead of a journal that could not be written, if the life that closed
+    it and the supervisor that knew of it died before: it has nothing to be found by, unless
+    its mandate comes again, however late.
     """
     tags = {
         close_tag(UUID(record.close_id))
@@ -102,33 +104,55 @@ def every_order_explained(run: Run) -> Iterator[Violation]:
 
 
 def _died_with_its_mandate(run: Run, account: AccountSeen, close: CloseSeen) -> bool:
+    """Whether account and supervisor died while the journal was ill, and it never came again."""
     died_us = run.died_us.get(close.process)
     if died_us is None:
         return False
-    was_ill = any(
-        begun_us <= died_us and close.sent_us <= over_us + _RESENT_WITHIN_US
+    supervisors_us = [at for name, at in run.died_us.items() if name.startswith("supervisor/")]
+    were_unheard = any(
+        begun_us <= died_us
+        and close.sent_us <= over_us + _RESENT_WITHIN_US
+        and any(begun_us <= at <= over_us + _RESENT_WITHIN_US for at in supervisors_us)
         for begun_us, over_us in run.journal_ill
     )
-    return was_ill and close.tag not in _tags_of_accepted(run, account, died_us)
+    if not were_unheard or close.tag not in _tags_of_accepted(run, account):
+        return were_unheard
+    # An order that met nothing on a netting account has opened something: the position that it was
+    # for has no deal of it. If another key was told that position's end first, that is the answer.
+    return not account.is_hedging and close.tag in _tags_answered(run, account)
 
 
-def _tags_of_accepted(run: Run, account: AccountSeen, until_us: int) -> set[str]:
-    """Return the tags of the closes for an account's mandates that were on disk at a moment."""
+def _tags_answered(run: Run, account: AccountSeen) -> set[str]:
+    """Return the tags of the closes that were answered by another key's full success."""
+    return {
+        close_tag(close_id(account.user_id, shared.position, shared.key))
+        for record in run.records
+        if record.event_type is EventType.CLOSE_ANSWERED and record.user_id == account.user_id
+        for shared in (shared_answer_of(record),)
+    }
+
+
+def _tags_of_accepted(run: Run, account: AccountSeen) -> set[str]:
+    """Return the tags of the closes for an account's mandates that were ever on disk."""
     positions = {str(deal.identifier) for deal in account.deals}
     tags: set[str] = set()
     for record in run.records:
-        if record.event_type not in _ACCEPTANCES or record.user_id != account.user_id:
-            continue
-        if run.accepted_us.get(record.trigger_id or "", 0) > until_us:
-            continue
-        mandate = mandate_of(record)
-        key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id
-        names = [ref.position_id for ref in mandate.positions or ()]
-        for base in [key] if key else [*names, *positions]:
-            keys = [base, *undoing_keys(base)]
-            tags |= {
-                close_tag(close_id(account.user_id, position, one))
-                for one in keys
-                for position in positions
-            }
+        if record.event_type in _ACCEPTANCES and record.user_id == account.user_id:
+            for position, key in _closes_of(mandate_of(record), positions):
+                tags.add(close_tag(close_id(account.user_id, position, key)))
     return tags
+
+
+def _closes_of(mandate: Mandate, positions: set[str]) -> Iterator[tuple[str, str]]:
+    """Name the closes, by position and key, that a mandate may ask for."""
+    key = mandate.key if isinstance(mandate, DirectClose) else mandate.trigger_id
+    scope = [(position, position) for position in positions]
+    if mandate.positions is not None:
+        scope = [(str(ref.ticket), ref.position_id) for ref in mandate.positions]
+    for position, name in scope:
+        yield position, key or name
+    # A reversal is closed under another number than what was turned around.
+    for base in {key or name for _, name in scope}:
+        for undoing in undoing_keys(base):
+            for position in positions:
+                yield position, undoing

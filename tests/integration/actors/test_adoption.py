@@ -116,7 +116,7 @@ async def test_what_waited_for_a_mandate_that_died_unwritten_is_not_closed_for_a
     broker = local.stage.broker("ann")
     broker.script += [say(Verdict.MARKET_CLOSED, 10018, "closed")] * 3
     await begin_and_die(local, trigger("ann"), EpisodeState.WAITING)
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.05)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.05)
     supervisor = local.another_life()
     async with asyncio.timeout(10):
         (report,) = await supervisor.reports(await supervisor.submit([trigger("ann", 1)]))

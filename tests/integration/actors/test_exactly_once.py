@@ -281,7 +281,7 @@ async def test_a_life_whose_number_is_outdated_sends_nothing(local: Local) -> No
 async def test_an_episode_waits_for_its_market_and_ends_when_it_opens(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.1)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.1)
     local.another_life(session_probe_s=0.05)
     await local.add("ann")
     broker = local.stage.broker("ann")
@@ -354,7 +354,7 @@ async def test_a_mandate_that_comes_twice_is_not_looked_at_twice(local: Local) -
 async def test_a_part_closed_before_the_market_closed_is_told_whoever_closes_the_rest(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.2)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.2)
     local.another_life(session_probe_s=0.05)
     await local.add("ann", positions=1)
     broker = local.stage.broker("ann")

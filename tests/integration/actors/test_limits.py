@@ -14,10 +14,11 @@ from actors.refusing import TriggerRefused
 from audit.journal import Journal
 from audit.receipts import OpenedStream
 from audit.records import EventType
-from engine.brokers.port import DealEntry, PendingOrder, Side
+from engine.brokers.port import AccountState, DealEntry, PendingOrder, Side
 from engine.models import GuardTrigger, Severity
 from engine.outcomes import Outcome
 from tests.integration.actors.conftest import Local
+from tests.integration.actors.local_stage import spec
 from tests.integration.actors.test_exactly_once import liquidate, records, results, trigger, until
 from tests.integration.actors.test_supervisor import kill_all_tasks
 
@@ -47,9 +48,12 @@ async def test_a_trigger_older_than_the_names_that_are_known_opens_a_new_episode
     assert [order.ticket for order in broker.sent].count(1) == 1, "nothing is closed twice"
 
 
+@pytest.mark.parametrize("is_late", [False, True])
 async def test_what_only_the_dead_knew_is_at_the_broker_and_on_record_once_its_trigger_comes_again(
-    away: Local,
+    away: Local, monkeypatch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
+    if is_late:  # as if it came when no life that died could have begun it
+        monkeypatch.setattr("engine.predecessor._CLOCKS_DIFFER_US", -(10**15))
     submitting = asyncio.create_task(away.supervisor.submit([warning("t")]))
     broker = away.stage.broker("ann")
     await until(lambda: not broker.open)
@@ -65,6 +69,25 @@ async def test_what_only_the_dead_knew_is_at_the_broker_and_on_record_once_its_t
     told = {(r.ticket, r.outcome) for r in results(report)}
     assert told == {(ticket, Outcome.DONE) for ticket in (1, 2, 3)}, "known by their tags"
     assert len(await records(away, EventType.POSITION_CLOSED)) == len(broker.sent) == 3
+
+
+async def test_a_life_after_a_clean_end_does_not_look_for_what_the_dead_before_it_closed(
+    away: Local,
+) -> None:
+    submitting = asyncio.create_task(away.supervisor.submit([warning("t")]))
+    broker = away.stage.broker("ann")
+    await until(lambda: not broker.open)
+    await kill_all_tasks()
+    await away.stage.kill_account("ann")
+    assert submitting.cancelled()
+    away.stage.local_audit.failures = 0
+    supervisor = away.another_life()
+    await liquidate(away, warning("another"))
+    await supervisor.remove_account("ann")
+    await supervisor.add_accounts([spec("ann")])
+    (report,) = await liquidate(away, warning("t"))
+    assert (report.state, results(report)) == (EpisodeState.FLAT, ())
+    assert await records(away, EventType.POSITION_CLOSED) == []
 
 
 async def test_a_life_that_begins_while_the_journal_is_away_waits_for_its_number(
@@ -121,3 +144,39 @@ async def test_specifications_of_accounts_are_in_no_record(local: Local) -> None
     written = [str(record) for record in await records(local)]
     assert len(written) > 5
     assert not [text for text in written if "local_stage" in text]
+
+
+@pytest.mark.parametrize(
+    "trouble", [ConnectionRefusedError("the gateway restarts"), RuntimeError("session expired")]
+)
+async def test_a_connect_that_raises_whatever_is_tried_again(
+    local: Local, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    await local.add("ann")
+    broker = local.stage.broker("ann")
+    real, troubles = broker.connect, [trouble]
+
+    async def connect() -> AccountState:
+        if troubles:
+            raise troubles.pop()
+        return await real()
+
+    monkeypatch.setattr(broker, "connect", connect)
+    await local.stage.kill_account("ann")
+    (report,) = await liquidate(local, warning("t"))
+    assert report.state is EpisodeState.FLAT
+    assert (broker.open, troubles) == ({}, [])
+
+
+async def test_what_an_account_holds_is_handed_over_though_it_cannot_disconnect(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await local.add("ann")
+
+    async def disconnect() -> None:
+        raise ConnectionResetError("the link is down")
+
+    monkeypatch.setattr(local.stage.broker("ann"), "disconnect", disconnect)
+    await local.supervisor.remove_account("ann")
+    closed = await records(local, EventType.STREAM_CLOSED)
+    assert [record.user_id for record in closed] == ["ann"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -145,7 +146,7 @@ def market_closed_for(ticket: int) -> Callable[[ScriptedBroker, CloseOrder], Ans
 async def test_while_one_position_waits_for_its_market_others_are_swept(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 1_000.0)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 1_000.0)
     local.another_life(session_probe_s=0.01, **QUICKLY)
     await local.add("ann", positions=2)
     broker = local.stage.broker("ann")
@@ -204,7 +205,7 @@ async def test_a_release_outlives_the_supervisor(local: Local) -> None:
 async def test_what_is_opened_after_a_release_stays_although_an_episode_waited(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.3)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.3)
     local.another_life(session_probe_s=0.05, sweep_first_s=5.0)
     await local.add("ann", positions=1)
     broker = local.stage.broker("ann")
@@ -229,7 +230,7 @@ async def test_what_is_opened_after_a_release_stays_although_an_episode_waited(
 async def test_what_was_closed_before_a_release_ended_the_wait_is_on_record(
     local: Local, monkeypatch: pytest.MonkeyPatch, life_dies: bool
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.5)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.5)
     local.another_life(session_probe_s=30.0, sweep_first_s=5.0)
     await local.add("ann", positions=2)
     broker = local.stage.broker("ann")
@@ -249,6 +250,7 @@ async def test_what_was_closed_before_a_release_ended_the_wait_is_on_record(
     assert "released" in (report.error or "")
     assert len(broker.sent) == sent, "nothing more is sent"
     told = {r.ticket: r for r in pickle.loads(report.results).results}
+    assert set(told) == {1, 2}, "what was merely refused is told as well"
     assert (told[1].success, told[1].volume, str(told[1].outcome)) == (False, 0.5, "partial")
     on_record = {r.ticket: r for r in await records(local, EventType.POSITION_CLOSED)}
     assert (on_record[1].outcome, on_record[1].volume) == ("partial", 0.5)
@@ -256,3 +258,7 @@ async def test_what_was_closed_before_a_release_ended_the_wait_is_on_record(
     if not life_dies:
         assert on_record[2].outcome == "rejected"
         assert "not to be waited for" in (told[2].error_message or "")
+    (again,) = await local.another_life().reports(["t"])
+    first, second = (pickle.loads(said.results).results for said in (report, again))
+    assert [replace(r, durable=False) for r in second] == list(first)
+    assert (again.state, again.closed, again.failed) == (report.state, report.closed, report.failed)

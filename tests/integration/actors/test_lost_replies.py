@@ -19,7 +19,7 @@ from engine.errors import UnknownAccount
 from engine.models import Severity
 from engine.outcomes import Verdict
 from tests.integration.actors.conftest import Local
-from tests.integration.actors.local_stage import spec
+from tests.integration.actors.local_stage import LocalAccount, spec
 from tests.integration.actors.test_exactly_once import liquidate, records, results, trigger, until
 from tests.scripted_broker import say
 
@@ -107,7 +107,7 @@ async def test_an_end_goes_on_record_though_nothing_more_of_accounts_is_taken(
 async def test_an_episode_goes_on_when_its_account_is_added_again(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.episodes.FIRST_SESSION_PAUSE_S", 0.05)
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 0.05)
     local.another_life(session_probe_s=0.05)
     await local.add("ann")
     broker = local.stage.broker("ann")
@@ -197,3 +197,32 @@ async def test_who_submits_a_trigger_again_is_told_no_sooner_that_it_is_on_disk(
     audit.failures = 0
     async with asyncio.timeout(20):
         assert await first == await again == ["t"]
+
+
+async def test_a_life_out_of_reach_is_waited_for_though_its_successors_reply_was_lost(
+    local: Local,
+) -> None:
+    await local.add("ann")
+    stage, roster = local.stage, local.supervisor._roster
+    first = stage.links.pop("ann")  # it lives on, and nobody can prove anything about it
+    stage._left.append(first)
+    second = await stage.start_account("ann")
+    assert isinstance(second, LocalAccount)
+    second.losses.append("activate:reply")
+    roster["ann"].is_lost = True
+    with pytest.raises(ActorLost, match="reply of activate"):
+        await roster.revive("ann")
+    await roster.revive("ann")
+    assert [a.opened.incarnation for a in second.activations] == [2], "it was found alive"
+    await stage.kill_account("ann")
+    roster["ann"].is_lost = True
+    await roster.revive("ann")
+    third = stage.links["ann"].activations[-1]
+    assert third.opened.predecessor_process == second.process
+    await local.supervisor._outbox.drained()
+    *_, waits_s = [
+        record.meta_data["waits_for_predecessor_s"]
+        for record in await records(local, EventType.STREAM_OPENED)
+        if record.user_id == "ann"
+    ]
+    assert waits_s > local.config.lease_s / 2, "the first one's lease is still running"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, cast
 
-from actors.links import AuditLink, Stage
+from actors.links import ActorLost, AuditLink, Stage
 from actors.messages import Activated, Activation, LifeSign, Term
 from actors.outbox import AuditOutbox
 from actors.roster import Roster
@@ -35,6 +35,11 @@ class Account:
         self.server = "Server-1"
         self.asks_at = 0.0
         """What its own clock shows."""
+        self.process: str | None = None
+        """Where all its lives are; each has a process of its own unless said."""
+        self.holds: tuple[SealedRecord, ...] = ()
+        """What a new life says that it holds."""
+        self.loses_reply = False
         self.during_activation: Callable[[], Awaitable[None]] | None = None
 
     async def activate(self, activation: Activation) -> Activated:
@@ -42,9 +47,13 @@ class Account:
             await self.during_activation()
         self.activations.append(activation)
         life = activation.opened.incarnation
-        process = f"process-{self.user_id}-{life}"
+        process = self.process or f"process-{self.user_id}-{life}"
         self.sign = LifeSign(life, activation.config_hash, self.asks_at, self.server, process)
-        return Activated(self.user_id, 7, self.server, "USD", 0, 1, (), self.asks_at, process)
+        if self.loses_reply:
+            raise ActorLost("the reply was lost")
+        return Activated(
+            self.user_id, 7, self.server, "USD", 0, 1, self.holds, self.asks_at, process
+        )
 
     async def life(self) -> LifeSign | None:
         return self.sign
@@ -59,6 +68,9 @@ class Audit:
 
     def __init__(self) -> None:
         self.newest: dict[str, int] = {}
+        self.ended_cleanly = False
+        self.processes: dict[str, str] = {}
+        """Of each owner's newest life, as far as its record arrived."""
 
     async def append(self, batch: Sequence[SealedRecord]) -> AppendReceipt:
         return AppendReceipt(frozenset(record.event_id for record in batch))
@@ -67,7 +79,13 @@ class Audit:
         for owner in owners:
             self.newest[owner] = self.newest.get(owner, 0) + 1
         return tuple(
-            OpenedStream(f"{owner}:{self.newest[owner]}", self.newest[owner], None, False, "gone")
+            OpenedStream(
+                f"{owner}:{self.newest[owner]}",
+                self.newest[owner],
+                None,
+                self.ended_cleanly or self.newest[owner] == 1,
+                self.processes.pop(owner, None),
+            )
             for owner in owners
         )
 

@@ -141,3 +141,17 @@ async def test_an_account_that_cannot_be_looked_at_is_looked_at_again() -> None:
     assert await watched(account, 4) == [1, 2, 4, 1]
     assert account.revived == 1
     assert len(account.swept) == 1
+
+
+async def test_sweeping_outlives_whatever_breaks_while_an_account_is_revived() -> None:
+    account = Account(ActorLost("gone"), Exposure(1, 0))
+    revive = account.revive
+
+    async def broken(user_id: str) -> None:
+        await revive(user_id)
+        raise RuntimeError("session expired")
+
+    account.revive = broken  # type: ignore[method-assign, assignment]
+    await watched(account, 5)
+    assert account.revived == 1
+    assert len(account.swept) == 1

@@ -204,6 +204,18 @@ def test_what_was_inherited_goes_first_and_is_acknowledged_by_its_own_numbers() 
     assert numbers(bench.keeper.take()) == [4], "the shipment has taken what was inherited, too"
 
 
+def test_what_was_inherited_is_shipped_though_nothing_else_is_held() -> None:
+    bench = Bench(inherited=a_chain(3, "account:u1:7"))
+    bench.keeper.send()
+    (parcel,) = bench.shipped
+    assert parcel.numbers == [1, 2, 3]
+    bench.keeper.send()
+    assert len(bench.shipped) == 1, "it is on its way"
+    parcel.arrive()
+    bench.keeper.send()
+    assert (len(bench.shipped), bench.keeper.held) == (1, 0), "nothing is left to ship"
+
+
 def test_inherited_records_are_let_go_of_when_they_are_on_disk() -> None:
     before = a_chain(3, "account:u1:7", first=50)
     bench = Bench(inherited=before)

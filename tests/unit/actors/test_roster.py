@@ -1,38 +1,21 @@
-"""Accounts and their actors: lives, leases, silence, shares. Actors and audit are fakes."""
+"""Accounts and their actors: lives, what they hold, shares. Actors and audit are fakes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from actors.links import ActorLost, NotActivated
-from actors.messages import Exposure, LifeSign, Term
+from actors.messages import CloseReply, DealsPage, Exposure, LifeSign, Term, WatchReply
 from audit.chain import SealedRecord
-from engine.clock import SystemClock
 from engine.errors import UnknownAccount
 from engine.lease import LeaseLost
-from tests.unit.actors.fake_accounts import LEASE_S, Account, Bench, spec
+from tests.unit.actors.fake_accounts import Account, Bench, spec
 
-
-@pytest.fixture(autouse=True)
-async def _bounded() -> AsyncIterator[None]:
-    """Give a test up that hangs. (A test is another task than its fixtures.)"""
-
-    def give_up() -> None:
-        for task in asyncio.all_tasks():
-            task.cancel("the test hangs")
-
-    limit = asyncio.get_running_loop().call_later(10, give_up)
-    yield
-    limit.cancel()
-
-
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+pytestmark = pytest.mark.usefixtures("bounded")
 
 
 async def lose(_: Term) -> None:
@@ -160,6 +143,45 @@ async def test_what_a_life_holds_is_inherited_by_the_one_that_replaces_it(bench:
     assert actor.activations[-1].inherited == (held(),)
 
 
+async def answered(bench: Bench, answer: object) -> Term:
+    """Let ann answer a call, and return what the next one tells it."""
+
+    async def give(_: Term) -> object:
+        return answer
+
+    await bench.call("ann", give)
+    return await bench.term("ann")
+
+
+async def test_a_new_life_hears_of_what_it_inherited_until_it_holds_it_no_more(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+    actor = bench.stage.actors["ann"]
+    actor.sign, bench.roster["ann"].is_lost = None, True
+    actor.holds = (held(),)  # and says so when it begins
+    await bench.roster.revive("ann")
+    await bench.outbox.drained()
+    told = {"account:ann:1": 1}
+    assert (await bench.term("ann")).inherited_acknowledged == told
+    renewed = bench.roster.renew("ann", 2, 0.0)
+    assert renewed is not None
+    assert renewed.inherited_acknowledged == told
+    for silent in (Exposure(0, 0, held=1), DealsPage(()), None):
+        assert (await answered(bench, silent)).inherited_acknowledged == told
+    before = await answered(bench, WatchReply(records=(held(), held("account:ann:2"))))
+    assert before.inherited_acknowledged == told
+    after = await answered(bench, WatchReply(records=(held("account:ann:2"),)))
+    assert after.inherited_acknowledged == {}
+
+
+async def test_an_answer_that_holds_nothing_says_so(bench: Bench) -> None:
+    await bench.arm("ann")
+    before = await answered(bench, CloseReply(b"", (held("account:ann:0"),)))
+    assert before.inherited_acknowledged == {"account:ann:0": 0}
+    assert (await answered(bench, CloseReply(b"", ()))).inherited_acknowledged == {}
+
+
 async def test_a_life_that_others_have_followed_hands_in_nothing(bench: Bench) -> None:
     await bench.arm("ann")
     holding(bench, held())
@@ -184,79 +206,6 @@ async def test_an_account_is_adopted_though_no_more_records_are_taken(
     assert bench.stage.actors["ann"].lives == [1]
 
 
-async def test_the_lease_is_renewed_for_the_newest_life_only(bench: Bench) -> None:
-    await bench.arm("ann")
-    assert bench.roster.renew("ann", 1, 5.0) == Term(1, asked_at=5.0)
-    assert bench.roster.renew("ann", 1, 4.0) == Term(1, asked_at=5.0), "the newest asking counts"
-    assert bench.roster.renew("ann", 0, 9.0) is None
-    assert bench.roster.renew("ann", 2, 9.0) is None
-    assert bench.roster.renew("ghost", 1, 9.0) is None
-    assert (await bench.term("ann")).asked_at == 5.0
-
-
-async def test_a_life_is_not_renewed_while_its_successor_is_being_activated(bench: Bench) -> None:
-    await bench.arm("ann")
-    actor = bench.stage.actors["ann"]
-    renewed: list[Term | None] = []
-
-    async def old_life_asks() -> None:
-        renewed.append(bench.roster.renew("ann", 1, 100.0))
-
-    actor.during_activation = old_life_asks
-    actor.sign = None
-    bench.roster["ann"].is_lost = True
-    await bench.roster.revive("ann")
-    assert renewed == [None]
-    assert actor.lives == [1, 2]
-    assert (await bench.term("ann")).asked_at == 0.0, "by the new life's clock"
-
-
-async def test_a_successor_is_told_how_long_the_life_before_may_hold_its_lease(
-    bench: Bench,
-) -> None:
-    await bench.arm("ann")
-    actor = bench.stage.actors["ann"]
-    bench.virtual.seconds = 100.0
-    bench.roster.renew("ann", 1, 100.0)
-    bench.virtual.seconds = 108.0
-    actor.sign = None
-    bench.roster["ann"].is_lost = True
-    await bench.roster.revive("ann")
-    assert actor.activations[-1].earlier_lives[-1][1] == LEASE_S - 8.0
-    bench.virtual.seconds = 200.0
-    bench.roster["ann"].is_lost, actor.sign = True, None
-    await bench.roster.revive("ann")
-    assert actor.activations[-1].earlier_lives[-1][1] == 0.0
-
-
-async def test_an_answered_call_prolongs_the_lease_as_a_renewal_does(bench: Bench) -> None:
-    await bench.arm("ann")
-    bench.virtual.seconds = 50.0
-
-    async def answer(_: Term) -> Exposure:
-        return Exposure(0, 0, asked_at=49.0)
-
-    await bench.call("ann", answer)
-    assert (await bench.term("ann")).asked_at == 49.0
-    assert bench.roster["ann"].lease_end == 50.0 + LEASE_S
-
-
-async def test_what_a_supervisor_before_granted_is_bounded_and_not_known(bench: Bench) -> None:
-    await bench.arm("ann")
-    bench.stage.actors["ann"].sign = None
-    bench.virtual.seconds = 1_000.0
-    bench.another_life()
-    bench.remember("ann")
-    bench.virtual.seconds = 1_005.0
-    await bench.roster.revive("ann")
-    assert bench.stage.actors["ann"].activations[-1].earlier_lives[-1][1] == LEASE_S - 5.0
-
-
-async def test_an_account_of_an_engine_before_may_hold_a_lease(bench: Bench) -> None:
-    await bench.arm("ann")
-    assert bench.stage.actors["ann"].activations[0].earlier_lives[-1][1] == LEASE_S
-
-
 async def test_an_account_cannot_be_added_twice_and_what_failed_is_not_added(bench: Bench) -> None:
     await bench.arm("ann")
     with pytest.raises(ValueError, match="user_id='ann'"):
@@ -275,82 +224,6 @@ async def test_an_account_cannot_be_added_twice_and_what_failed_is_not_added(ben
     assert set(bench.stage.specs) == {"ann", "dan"}
     with pytest.raises(UnknownAccount, match="'cem'"):
         await bench.term("cem")
-
-
-SILENCE_S = 0.3
-
-
-def impatient() -> Bench:
-    return Bench(SystemClock(), silence_s=SILENCE_S, send_deadline_s=0.1, lease_s=0.1)
-
-
-async def hang(_: Term) -> None:
-    await asyncio.Event().wait()
-
-
-async def test_an_actor_is_killed_when_it_has_given_no_sign_for_too_long() -> None:
-    bench = impatient()
-    await bench.arm("ann", "bob")
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(ActorLost, match=r"gave no sign for 0\.3 s and was killed"):
-        await bench.call("ann", hang)
-    assert asyncio.get_running_loop().time() - began >= SILENCE_S - 0.01
-    assert bench.stage.killed == ["ann"]
-    ((user_id, life, silent_s),) = bench.kills
-    assert (user_id, life) == ("ann", 1)
-    assert silent_s >= SILENCE_S
-    assert bench.roster["ann"].is_lost
-    assert not bench.roster["bob"].is_lost
-    assert bench.roster["ann"].calls == 0
-
-
-async def test_a_renewal_is_a_sign_of_life() -> None:
-    bench = impatient()
-    await bench.arm("ann")
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-    pending = asyncio.create_task(bench.call("ann", lambda _: done.wait()))
-    end = loop.time() + 2 * SILENCE_S
-    while loop.time() < end:
-        bench.roster.renew("ann", 1, 0.0)
-        await asyncio.sleep(SILENCE_S / 10)
-    done.set()
-    await pending
-    assert bench.stage.killed == []
-
-
-async def test_a_renewal_of_another_life_is_none() -> None:
-    bench = impatient()
-    await bench.arm("ann")
-    pending = asyncio.create_task(bench.call("ann", hang))
-    while not pending.done():
-        bench.roster.renew("ann", 2, 0.0)
-        await asyncio.sleep(SILENCE_S / 10)
-    with pytest.raises(ActorLost, match="gave no sign"):
-        await pending
-
-
-async def test_silence_counts_from_the_call_and_not_from_the_pause_before_it() -> None:
-    bench = Bench(silence_s=100.0)
-    await bench.arm("ann")
-    bench.virtual.seconds = 1_000_000.0  # nobody had anything to ask
-    assert (await bench.term("ann")).incarnation == 1
-    assert bench.stage.killed == []
-
-
-async def test_an_answer_to_another_call_is_a_sign_too() -> None:
-    bench = impatient()
-    await bench.arm("ann")
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-    pending = asyncio.create_task(bench.call("ann", lambda _: done.wait()))
-    end = loop.time() + 2 * SILENCE_S
-    while loop.time() < end:
-        await bench.term("ann")
-        await asyncio.sleep(SILENCE_S / 10)
-    done.set()
-    await pending
-    assert bench.stage.killed == []
 
 
 def shares(bench: Bench, *user_ids: str) -> list[float]:
@@ -403,18 +276,6 @@ def test_specs_are_remembered_in_order(bench: Bench) -> None:
     assert list(bench.roster) == ["bob", "ann"]
     assert (bench.roster["ann"].incarnation, bench.roster["bob"].incarnation) == (3, 0)
     assert bench.roster["ann"].is_lost
-
-
-async def test_a_lease_of_the_life_before_last_is_still_told(bench: Bench) -> None:
-    await bench.arm("ann")
-    actor, entry = bench.stage.actors["ann"], bench.roster["ann"]
-    for number in (1, 2):
-        actor.sign, entry.is_lost, entry.process = None, True, f"process-{number}"
-        bench.virtual.seconds += 1.0
-        await bench.roster.revive("ann")
-    lives = actor.activations[-1].earlier_lives
-    assert [process for process, _ in lives] == ["process-1", "process-2"]
-    assert lives[0][1] > 0
 
 
 async def test_a_new_supervisor_knows_of_the_last_life_only(bench: Bench) -> None:

@@ -83,7 +83,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(journal_path: Path) -
     reopened_given = backlog.given
     backlog.close()
     journal.close()
-    assert _version_of(journal_path) == SCHEMA_VERSION == 4
+    assert _version_of(journal_path) == SCHEMA_VERSION == 5
     assert reopened_given == 0
     reopened = Journal(journal_path)
     assert reopened.digest_end() is None, "an old journal knows of no digest"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from engine.brokers.port import Answer, CloseOrder
+from engine.brokers.port import Answer, CloseOrder, Deal, MarginMode
 from engine.errors import IdempotencyConflict
 from engine.outcomes import Outcome, Verdict
 from tests.scripted_broker import fill, say
@@ -157,3 +158,37 @@ async def test_a_name_that_looks_like_a_closed_positions_number_is_not_answered_
     desk.broker.unreadable = 0
     assert (await desk.close(999, key="e", position_id="7")).ticket == 999
     assert desk.broker.open == {}
+
+
+@pytest.mark.parametrize("mode", [MarginMode.HEDGING, MarginMode.NETTING])
+async def test_another_name_of_its_ticket_waits_for_a_close_whose_deals_are_late(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, mode: MarginMode
+) -> None:
+    """Neither position nor deal shows, for a while, that both names are one position's."""
+    desk.broker.account_state = replace(desk.broker.account_state, margin_mode=mode)
+    identifier = 1 if mode is MarginMode.HEDGING else 5  # a net position's ticket changes
+    desk.broker.add(1, identifier=identifier)
+    shown, until_s = desk.broker.deals_of, desk.clock.seconds + 1.0
+
+    async def late(identifier: int) -> tuple[Deal, ...]:
+        return await shown(identifier) if desk.clock.seconds >= until_s else ()
+
+    monkeypatch.setattr(desk.broker, "deals_of", late)
+    first, second = await asyncio.gather(
+        desk.close(1, key="a", position_id="gold"), desk.close(1, key="b", position_id="mine")
+    )
+    assert first.outcome is Outcome.DONE
+    assert second == first, "a full success answers every key of its position"
+    assert len(desk.broker.sent) == 1
+
+
+async def test_another_name_of_a_net_position_that_is_closed_is_told_so_by_its_last_ticket(
+    desk: Desk,
+) -> None:
+    desk.broker.account_state = replace(desk.broker.account_state, margin_mode=MarginMode.NETTING)
+    desk.broker.add(7, identifier=5)
+    first = await desk.close(7, key="a", position_id="gold")
+    assert await desk.close(7, key="b", position_id="mine") == first
+    later = desk.life()
+    later.remember(desk.ledger.answers)
+    assert await later.close(desk.request(7, "c", position_id="ours")) == first

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors.episodes import FIRST_SESSION_PAUSE_S
 from actors.recording import LONGEST_PAUSE_S as LONGEST_RESEND_PAUSE_S
+from actors.session_wait import FIRST_SESSION_PAUSE_S
 from actors.simulation.facts import EpisodeSeen, Run, WaitSeen
 from actors.simulation.invariants.in_time import QUICK_CLOSE_S, RECOVERY_S, SLACK_S
 from tests.unit.simulation.samples import KEY, USER, good_run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.episodes import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
+from actors.session_wait import FIRST_SESSION_PAUSE_S, LONGEST_SESSION_PAUSE_S
 from actors.simulation.facts import Run
 from actors.simulation.invariants.in_time import (
     QUICK_CLOSE_S,
@@ -43,6 +43,14 @@ def test_an_episode_ends_within_its_bound() -> None:
 
 def test_an_episode_that_ended_before_the_last_fault_was_over_is_not_judged() -> None:
     assert not is_late(ending(-5.0))
+
+
+def test_the_bound_counts_from_when_a_late_client_came_again() -> None:
+    run = ending(END_BOUND_S + 40.0)
+    run.calls[0].came_late_us = round((CALM_S + 39.0) * 1e6)
+    assert is_late(run)
+    run.calls[0].came_late_us = round((CALM_S + 41.0) * 1e6)
+    assert not is_late(run)
 
 
 def test_an_episode_whose_mandate_never_was_on_disk_is_not_judged() -> None:

@@ -348,30 +348,35 @@ def test_every_check_has_a_bad_run() -> None:
     assert names == {promise for promise, _ in BAD}
 
 
-def unexplained(ill: list[tuple[int, int]], died_us: int | None, accepted_us: int = 0) -> Run:
-    """One order without a record, sent at 1,000 for a mandate on disk since ``accepted_us``."""
-    return good_run(
-        records=sealed("supervisor:1", accepted(), locked(), finished()),
-        accepted_us={KEY: accepted_us},
-        journal_ill=ill,
-        died_us={} if died_us is None else {"ann/1": died_us},
-    )
+BOTH = {"ann/1": 4_000, "supervisor/1": 4_500}
+ILL = [(500, 5_000)]
 
 
 @pytest.mark.parametrize(
-    ("ill", "died_us", "accepted_us", "is_excused"),
+    ("ill", "died_us", "on_disk", "is_excused"),
     [
-        ([(500, 5_000)], 4_000, 9_000, True),
-        ([(500, 5_000)], 4_000, 3_000, False),  # a later life has its mandate to find it by
-        ([(500, 5_000)], None, 9_000, False),  # its life can tell it once the journal is back
-        ([], 4_000, 9_000, False),
-        ([(4_500, 5_000)], 4_000, 9_000, False),  # ill only when its life was over
+        (ILL, BOTH, None, True),
+        (ILL, BOTH, "sweep", True),
+        (ILL, BOTH, KEY, False),  # whenever it was accepted, a life has it to find the order by
+        (ILL, {"supervisor/1": 4_500}, None, False),  # its life can tell it
+        (ILL, {"ann/1": 4_000}, None, False),  # its supervisor has the mandate carried out again
+        (ILL, {**BOTH, "supervisor/1": 400}, None, False),
+        (ILL, {**BOTH, "supervisor/1": 7_000_000}, None, False),
+        ([], BOTH, None, False),
+        ([(4_500, 5_000)], BOTH, None, False),  # ill only when its life was over
     ],
 )
 def test_an_order_without_a_record_is_excused_only_if_all_that_knew_of_it_died(
-    ill: list[tuple[int, int]], died_us: int | None, accepted_us: int, is_excused: bool
+    ill: list[tuple[int, int]], died_us: dict[str, int], on_disk: str | None, is_excused: bool
 ) -> None:
-    broken = {v.promise for v in violations_of(unexplained(ill, died_us, accepted_us))}
+    written = () if on_disk is None else (accepted(on_disk), finished(on_disk))
+    run = good_run(
+        records=sealed("supervisor:1", *written),
+        accepted_us={} if on_disk is None else {on_disk: 90_000_000},
+        journal_ill=ill,
+        died_us=died_us,
+    )
+    broken = {v.promise for v in violations_of(run)}
     assert ("every order explained" not in broken) == is_excused
 
 
