@@ -297,12 +297,25 @@ class AccountLife:
         return AccountBook(self.user_id, account.currency, positions, deals)
 
     async def release(self) -> tuple[SealedRecord, ...]:
-        """End cleanly: nothing is under way, the connection is let go."""
-        if not self.is_superseded:
+        """End: nothing is under way, the connection is let go.
+
+        Cleanly only if nothing is left for the next life to find at the broker: a request of a
+        dead life that may still act, or a close that is on no record.
+        """
+        if not self.is_superseded and await self._owes_nothing():
             self._record(EventType.STREAM_CLOSED, {})
         records = self._keeper.hand_over()
         await self.disconnect()
         return records
+
+    async def _owes_nothing(self) -> bool:
+        if self._postponed:  # what waits for its market may be closed in part
+            return False
+        try:
+            return await self._closer.owes_nothing()
+        except Exception as error:  # noqa: BLE001  # a broker's own, too
+            _log.warning("what %s leaves to its next life is not known: %s", self.user_id, error)
+            return False
 
     async def disconnect(self) -> None:
         """Let go of the connection; what goes wrong with it holds up nothing."""
