@@ -50,6 +50,7 @@ from engine.models import BulkCloseResult, PositionRef
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
+from engine.postponing import soonest_opening_s
 
 _log = logging.getLogger(__name__)
 
@@ -234,7 +235,6 @@ class AccountLife:
             lag_s = policy.deal_lag_s
             left = await left_open(mandate, self._broker, self._clock, self._patience, lag_s)
         self._witness.left(mandate, None if done.waiting else left.seen)
-        waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
         # What waits is told as failed, with the reason: it is, if nobody comes again.
         told = done.with_waiting(self._clock)
         reply = self._reply(
@@ -243,7 +243,7 @@ class AccountLife:
             failed=done.results.failed_closes,
             unknown=sum(r.outcome is Outcome.UNKNOWN for r in done.results.results),
             waiting=len(done.waiting),
-            opens_in_s=min(waits) if waits else None,
+            opens_in_s=soonest_opening_s(done.waiting),
             still_open=left.count,
             error=left.trouble,
             closes=tuple(result.close_id for result in told.results),
