@@ -61,6 +61,9 @@ share, which may have to shrink for others."""
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
 
+LAST_LOOK_S = 3.0
+"""How long a life that ends may look for what a dead one left: a shutdown waits for it."""
+
 
 class AccountLife:
     """An account between activation and release: closes, watches, reads, records.
@@ -312,7 +315,8 @@ class AccountLife:
         if self._postponed:  # what waits for its market may be closed in part
             return False
         try:
-            return await self._closer.owes_nothing()
+            async with asyncio.timeout(LAST_LOOK_S):
+                return await self._closer.owes_nothing()
         except Exception as error:  # noqa: BLE001  # a broker's own, too
             _log.warning("what %s leaves to its next life is not known: %s", self.user_id, error)
             return False

@@ -8,7 +8,7 @@ import pytest
 
 from actors.messages import EpisodeState
 from audit.records import EventType
-from engine.brokers.port import ClosedBy
+from engine.brokers.port import ClosedBy, Deal
 from engine.models import Severity
 from engine.outcomes import Outcome, Verdict
 from tests.integration.actors.conftest import Local
@@ -54,6 +54,26 @@ async def test_a_life_that_has_waited_and_found_nothing_ends_cleanly(local: Loca
     begun = await records(local, EventType.STREAM_OPENED)
     waits = [r.meta_data["waits_for_predecessor_s"] for r in begun if r.user_id == "ann"]
     assert waits == [0.0, 0.05, 0.0]
+
+
+async def test_a_broker_that_does_not_answer_holds_up_no_release(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.life.LAST_LOOK_S", 0.05)
+    local.another_life(settle_window_s=0.05, deal_lag_s=0.05)
+    await local.add("ann")
+    await local.stage.kill_account("ann")
+    await next_supervisor(local)
+    await asyncio.sleep(0.15)
+
+    async def deals_between(since_ms: int, until_ms: int) -> tuple[Deal, ...]:
+        await asyncio.sleep(1_000)
+        return ()
+
+    monkeypatch.setattr(local.stage.broker("ann"), "deals_between", deals_between)
+    async with asyncio.timeout(5):
+        await local.supervisor.remove_account("ann")
+    assert await records(local, EventType.STREAM_CLOSED) == [], "nobody knows"
 
 
 @pytest.mark.parametrize("has_looked", [False, True])
