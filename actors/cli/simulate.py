@@ -75,6 +75,8 @@ def simulate(
     for name, file in (("--history", history), ("--events", events)):
         if file is not None and seeds != 1:
             _refuse(errors, f"{name} {file}: it is of one seed; give --seeds 1, too")
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            _refuse(errors, f"{name} {file}: name a file in a folder that exists")
     campaign = Campaign(accounts=accounts, positions=positions)
     watch = Stopwatch()
     with _Interruption() as interruption:
@@ -207,5 +209,7 @@ def _print(console: Console, campaign: Campaign) -> None:
         console.print(f"{counted(campaign.violations, 'violation')}.", style="bold red")
         for promise, count in sorted(campaign.by_promise.items()):
             console.print(f"  {promise}: {counted(count, 'seed')}", style="red", markup=False)
-    else:
+    elif campaign.seeds:
         console.print("No promise was broken.", style="green")
+    else:
+        console.print("Nothing was checked.", style="yellow")
