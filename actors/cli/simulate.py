@@ -20,6 +20,8 @@ from actors.simulation.run import run_seed
 from actors.simulation.told import lines_of
 
 GOOD, BAD, USAGE, INTERRUPTED = 0, 1, 2, 130
+MOST_POSITIONS = 10_000
+"""In one scenario: beyond, a single seed takes longer than anybody waits."""
 SHOWN = 5
 """Failing seeds that are told in full; the others are in the JSON."""
 
@@ -70,6 +72,9 @@ def simulate(
     ):
         if value < 1:
             _refuse(errors, f"{name} {value}: it must be 1 or more")
+    if accounts * positions > MOST_POSITIONS:
+        asked = f"--accounts {accounts} --positions {positions}"
+        _refuse(errors, f"{asked}: a scenario has {MOST_POSITIONS:,} positions at most")
     if seed < 0:
         _refuse(errors, f"--seed {seed}: it must be 0 or more")
     for name, file in (("--history", history), ("--events", events)):

@@ -54,6 +54,12 @@ def test_a_number_below_one_is_refused(option: str) -> None:
     assert f"{option} 0: it must be 1 or more" in err
 
 
+def test_more_positions_than_anybody_waits_for_are_refused() -> None:
+    code, out, err = simulate("--accounts", "1000000")
+    assert (code, out) == (2, "")
+    assert "10,000 positions at most" in err
+
+
 def test_a_history_of_several_seeds_is_refused(tmp_path: Path) -> None:
     code, _, err = simulate("--seeds", "2", "--history", str(tmp_path / "h"))
     assert code == 2
