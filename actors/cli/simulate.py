@@ -20,7 +20,7 @@ from actors.simulation.run import run_seed
 from actors.simulation.told import lines_of
 
 GOOD, BAD, USAGE, INTERRUPTED = 0, 1, 2, 130
-MOST_POSITIONS = 10_000
+MOST_POSITIONS = 100_000
 """In one scenario: beyond, a single seed takes longer than anybody waits."""
 SHOWN = 5
 """Failing seeds that are told in full; the others are in the JSON."""

@@ -57,7 +57,7 @@ def test_a_number_below_one_is_refused(option: str) -> None:
 def test_more_positions_than_anybody_waits_for_are_refused() -> None:
     code, out, err = simulate("--accounts", "1000000")
     assert (code, out) == (2, "")
-    assert "10,000 positions at most" in err
+    assert "100,000 positions at most" in err
 
 
 def test_a_history_of_several_seeds_is_refused(tmp_path: Path) -> None:
