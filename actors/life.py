@@ -313,11 +313,10 @@ class AccountLife:
         return records
 
     async def _owes_nothing(self) -> bool:
-        if self._postponed:  # what waits for its market may be closed in part
-            return False
         try:
             async with asyncio.timeout(LAST_LOOK_S):
-                return await self._closer.owes_nothing()
+                # What waits for its market may be closed in part.
+                return not self._postponed and await self._closer.owes_nothing()
         except Exception as error:  # noqa: BLE001  # a broker's own, too
             _log.warning("what %s leaves to its next life is not known: %s", self.user_id, error)
             return False
