@@ -50,6 +50,7 @@ from engine.models import BulkCloseResult, PositionRef
 from engine.outcomes import Outcome
 from engine.pace import Pace
 from engine.patience import Patience
+from engine.postponing import soonest_opening_s
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,9 @@ share, which may have to shrink for others."""
 
 LATE_ANSWERS_S = 1.0
 """How long the first order after a settle window may wait for the audit, which may be away."""
+
+LAST_LOOK_S = 3.0
+"""How long a life that ends may look for what a dead one left: a shutdown waits for it."""
 
 
 class AccountLife:
@@ -234,7 +238,6 @@ class AccountLife:
             lag_s = policy.deal_lag_s
             left = await left_open(mandate, self._broker, self._clock, self._patience, lag_s)
         self._witness.left(mandate, None if done.waiting else left.seen)
-        waits = [w.opens_in_s for w in done.waiting if w.opens_in_s is not None]
         # What waits is told as failed, with the reason: it is, if nobody comes again.
         told = done.with_waiting(self._clock)
         reply = self._reply(
@@ -243,7 +246,7 @@ class AccountLife:
             failed=done.results.failed_closes,
             unknown=sum(r.outcome is Outcome.UNKNOWN for r in done.results.results),
             waiting=len(done.waiting),
-            opens_in_s=min(waits) if waits else None,
+            opens_in_s=soonest_opening_s(done.waiting),
             still_open=left.count,
             error=left.trouble,
             closes=tuple(result.close_id for result in told.results),
@@ -298,12 +301,25 @@ class AccountLife:
         return AccountBook(self.user_id, account.currency, positions, deals)
 
     async def release(self) -> tuple[SealedRecord, ...]:
-        """End cleanly: nothing is under way, the connection is let go."""
-        if not self.is_superseded:
+        """End: nothing is under way, the connection is let go.
+
+        Cleanly only if nothing is left for the next life to find at the broker: a request of a
+        dead life that may still act, or a close that is on no record.
+        """
+        if not self.is_superseded and await self._owes_nothing():
             self._record(EventType.STREAM_CLOSED, {})
         records = self._keeper.hand_over()
         await self.disconnect()
         return records
+
+    async def _owes_nothing(self) -> bool:
+        try:
+            async with asyncio.timeout(LAST_LOOK_S):
+                # What waits for its market may be closed in part.
+                return not self._postponed and await self._closer.owes_nothing()
+        except Exception as error:  # noqa: BLE001  # a broker's own, too
+            _log.warning("what %s leaves to its next life is not known: %s", self.user_id, error)
+            return False
 
     async def disconnect(self) -> None:
         """Let go of the connection; what goes wrong with it holds up nothing."""

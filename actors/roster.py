@@ -74,6 +74,8 @@ class Roster:
         self._silence = SilenceWatch(stage, config.silence_s, clock, killed)
         self._entries: dict[str, RosterEntry] = {}
         self._arming: set[str] = set()
+        self._let_go: dict[str, dict[str, float]] = {}
+        """Of accounts that were let go: earlier lives that may still hold a lease."""
         self._slots = asyncio.Semaphore(ARMED_AT_ONCE)
 
     def __iter__(self) -> Iterator[str]:
@@ -168,6 +170,7 @@ class Roster:
         entry = RosterEntry(spec, incarnation=opened.incarnation)
         # A life that an engine before this one has left behind may hold a lease.
         entry.lease_end = self._clock.monotonic() + self._config.lease_s
+        entry.earlier = self._let_go.get(spec.user_id, {})
         async with self._slots:
             entry.link = await self._stage.start_account(spec.user_id)
             try:
@@ -176,6 +179,7 @@ class Roster:
                 await self._stage.end_account(spec.user_id)
                 raise
         self._entries[spec.user_id] = entry
+        self._let_go.pop(spec.user_id, None)
         self._stage.save_spec(spec.user_id, spec)
         return activated
 
@@ -275,6 +279,9 @@ class Roster:
             _log.warning("account %s was not released cleanly: %s", user_id, error)
         await self._stage.end_account(user_id)
         self._stage.save_spec(user_id, None)
+        now = self._clock.monotonic()
+        if earlier := {process: end for process, end in entry.earlier.items() if end > now}:
+            self._let_go[user_id] = earlier
         del self._entries[user_id]
 
     async def history(self, user_id: str) -> AccountHistory:

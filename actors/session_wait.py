@@ -9,6 +9,8 @@ from engine.clock import Clock
 FIRST_SESSION_PAUSE_S = 5.0
 LONGEST_SESSION_PAUSE_S = 60.0
 """Between two looks at a market that is closed, where the broker does not say when it opens."""
+LONGEST_BELIEVED_S = 3600.0
+"""Until the next look where it does: it may be wrong, and the wait for a market has a bound."""
 
 
 async def session_wait(episode: Episode, reply: CloseReply, looks: int, clock: Clock) -> None:
@@ -26,7 +28,7 @@ async def session_wait(episode: Episode, reply: CloseReply, looks: int, clock: C
         wait_s = min(growing_s, LONGEST_SESSION_PAUSE_S)
     episode.state = EpisodeState.WAITING
     episode.waiting_until_us = clock.wall_us() + round(wait_s * 1e6)
-    end = clock.monotonic() + wait_s
+    end = clock.monotonic() + min(wait_s, LONGEST_BELIEVED_S)
     while clock.monotonic() < end and not episode.is_let_go:
         await clock.sleep(min(1.0, max(0.0, end - clock.monotonic())))
     episode.waiting_until_us = None

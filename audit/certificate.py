@@ -19,6 +19,8 @@ from audit.places import Entry, Verification
 from audit.sightings import count_seen, sighting_of
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import CloseEvidence, CloseResult
+from engine.outcomes import Outcome
+from engine.realised import VOLUME_DUST
 from engine.sighting import Sighting
 
 FORMAT = 1
@@ -54,10 +56,27 @@ class CertifiedClose:
         """Attempts with request and answer, and deals."""
         return evidence_of(self.entry.record)
 
+    @property
+    def has_untold_orders(self) -> bool:
+        """Whether lots left under it that no attempt on record can have moved.
+
+        A life that was killed took its attempts along, and a summary holds none.
+        """
+        result = self.result
+        if result.outcome is Outcome.ALREADY_CLOSED:
+            return False
+        asked = sum(
+            attempt.volume_asked
+            for attempt in self.evidence.attempts
+            if not attempt.verdict.surely_not_executed
+        )
+        return result.volume > asked + VOLUME_DUST
+
     def data(self) -> dict[str, Any]:
         """Return it as plain JSON values: the record's own ``meta_data``, and where it stands."""
         return {
             **self.entry.record.meta_data,
+            "has_untold_orders": self.has_untold_orders,
             "outcome": self.entry.record.outcome,
             "closed_at": self.entry.record.occurred_at,
             "is_shared": self.is_shared,
@@ -122,6 +141,7 @@ class Timings:
     triggered: int
     accepted: int
     first_order: int | None
+    """The first order on record; the first of all unless :attr:`Certificate.untold_orders`."""
     last_answer: int | None
     flat: int | None
     """When the account was read and held nothing, or else when the last named position's result
@@ -193,6 +213,15 @@ class Certificate:
         return self.is_proven and self.verdict is not Verdict.NOT_FLAT
 
     @property
+    def untold_orders(self) -> int:
+        """Closes of its own with orders that no record describes.
+
+        When these were sent nobody can say any more, so the first order on record may not be the
+        first that was sent, nor the last answer the last.
+        """
+        return sum(close.has_untold_orders for close in self.closes if not close.is_shared)
+
+    @property
     def covers_account(self) -> bool:
         """Whether the episode was to close all positions, and not named ones."""
         return self.mandate.positions is None
@@ -229,6 +258,7 @@ class Certificate:
             "reasons": list(self.reasons),
             "mandate": self.accepted.record.meta_data,
             "timings": self.timings.data(),
+            "untold_orders": self.untold_orders,
             "before": None if self.before is None else self.before.data(),
             "closes": [close.data() for close in self.closes],
             "after": None if self.after is None else self.after.data(),

@@ -16,7 +16,7 @@ from audit.errors import AuditError
 from engine.brokers.port import AccountState
 from engine.clock import to_datetime
 from engine.mandates import DirectClose
-from engine.models import Attempt
+from engine.models import Attempt, CloseEvidence, CloseResult
 
 NOTHING = "\N{EM DASH}"
 
@@ -53,6 +53,7 @@ def certificate_page(certificate: Certificate) -> str:
         made=_moment(certificate.made_at),
         facts=_facts(certificate),
         timings=_timings(certificate),
+        untold=untold(certificate),
         before=_seen(certificate.before),
         after=_seen(certificate.after),
         closes=[_close(close) for close in certificate.closes],
@@ -60,6 +61,19 @@ def certificate_page(certificate: Certificate) -> str:
         incidents=_incidents(certificate),
         chains=_chains(certificate),
         places=_places(certificate),
+    )
+
+
+def untold(certificate: Certificate) -> str:
+    """Say that orders were sent of which no record tells; nothing if there were none."""
+    count = certificate.untold_orders
+    if not count:
+        return ""
+    closes = "1 close rests" if count == 1 else f"{count:,} closes rest"
+    return (
+        f"{closes} on orders that no record describes, only the broker's deals: the life that "
+        "sent them ended first, or had room for a summary only. So orders were sent that are "
+        "not in these times"
     )
 
 
@@ -145,7 +159,10 @@ def _timings(certificate: Certificate) -> _Table:
     named = (
         ("triggered", times.triggered),
         ("accepted", times.accepted),
-        ("first order sent", times.first_order),
+        (
+            "first order on record" if certificate.untold_orders else "first order sent",
+            times.first_order,
+        ),
         ("last answer", times.last_answer),
         ("closed" if certificate.verdict is Verdict.CLOSED else "flat", times.flat),
         ("end recorded", times.finished),
@@ -204,7 +221,7 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
     result, evidence = close.result, close.evidence
     facts: list[tuple[str, object]] = [
         ("outcome", result.outcome.value),
-        ("closed", f"{_number(result.volume)} of {_number(evidence.volume_before)} lots"),
+        ("closed", _lots(result, evidence)),
         ("price", _number(result.closed_price)),
         ("P&L", _money(result.pnl)),
         ("closed by", evidence.closed_by),
@@ -225,6 +242,7 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
         "deals": _Table(
             (
                 "deal",
+                "broker's time",
                 "order",
                 "entry",
                 "side",
@@ -238,6 +256,7 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
             [
                 (
                     d.ticket,
+                    _moment(d.time_ms * 1000)[:-3],
                     d.order,
                     d.entry.name.lower(),
                     d.side.value,
@@ -252,6 +271,12 @@ def _close(close: CertifiedClose) -> dict[str, Any]:
             ],
         ),
     }
+
+
+def _lots(result: CloseResult, evidence: CloseEvidence) -> str:
+    if evidence.volume_before < result.volume:  # it was found gone: the deals alone tell
+        return f"{_number(result.volume)} lots, by the deals"
+    return f"{_number(result.volume)} of {_number(evidence.volume_before)} lots"
 
 
 def _attempts(attempts: Iterable[Attempt]) -> _Table:

@@ -59,6 +59,7 @@ class Journal:
                 self._connection = connect(self.path)
                 try:
                     prepare(self._connection, self.path)
+                    self._number = self._owner.number(self._read_drawn())
                     self._newest = self._read_newest()
                     self._streams = StreamRegistry(self._connection)
                     self._episodes = EpisodeRegistry(self._connection)
@@ -86,6 +87,11 @@ class Journal:
     def newest(self) -> int:
         """Ordinal of the last record that was appended; 0 if none ever was."""
         return self._newest
+
+    @property
+    def owner_number(self) -> int | None:
+        """Tells whoever owns this journal, now or next; see :meth:`OwnerLock.number`."""
+        return self._number
 
     @property
     def is_blank(self) -> bool:
@@ -259,6 +265,10 @@ class Journal:
     def keep_apart(self, record: SealedRecord, reason: str, now: int) -> SetAside:
         """Keep a record apart that was taken before, within :meth:`writing`; for this package."""
         return self._apart.keep(record, reason, now, in_place=True)
+
+    def _read_drawn(self) -> int:
+        (drawn,) = self._connection.execute("SELECT number FROM progress").fetchone()
+        return int(drawn)
 
     def _read_newest(self) -> int:
         (newest,) = self._connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -101,9 +102,22 @@ ALTER TABLE streams ADD COLUMN proven_hash BLOB;
 _FIFTH = """
 ALTER TABLE open_episodes ADD COLUMN is_released INTEGER NOT NULL DEFAULT 0;
 """
-MIGRATIONS: Mapping[int, str] = {1: _FIRST, 2: _SECOND, 3: _THIRD, 4: _FOURTH, 5: _FIFTH}
+_SIXTH = """
+ALTER TABLE progress ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+UPDATE progress SET number = abs(random() / 2);
+"""
+MIGRATIONS: Mapping[int, str] = {
+    1: _FIRST,
+    2: _SECOND,
+    3: _THIRD,
+    4: _FOURTH,
+    5: _FIFTH,
+    6: _SIXTH,
+}
 """Steps to the present schema, by number; each is applied once, in order."""
 SCHEMA_VERSION = max(MIGRATIONS)
+_MACHINE_RUN = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux says which run of the machine this is; containers of one machine see the same."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -181,6 +195,28 @@ class OwnerLock:
                 f"journal={str(journal)!r} is open in another process (or twice in this one): "
                 "stop the engine that uses it, or give this one a journal of its own"
             ) from error
+
+    def number(self, drawn: int) -> int | None:
+        """Return a number that nobody else has as long as this lock is held.
+
+        Who holds it next on this machine has the same, whatever became of the process before. It
+        is made of the lock's file itself, so that a copy of the journal has another one, and of
+        the machine's present run, so that a copy of the machine has another one.
+
+        Args:
+            drawn: the journal's own number, drawn when it was made: machines that were thawed from
+                one image may agree in all the rest.
+
+        Returns:
+            0 to 2³¹ - 1; ``None`` where the system does not name its runs, as Linux does.
+        """
+        try:
+            run = _MACHINE_RUN.read_text().strip()
+            file = self._path.stat()
+        except OSError:
+            return None
+        told = f"{drawn} {run} {file.st_dev} {file.st_ino}".encode()
+        return int.from_bytes(hashlib.sha256(told).digest()[:4]) >> 1
 
     def release(self) -> None:
         """Let go of the journal."""

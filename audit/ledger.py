@@ -97,7 +97,11 @@ class AuditLedger:
     ) -> None:
         """Open both, give the store what it lacks, and begin to fill it."""
         self._clock = clock or SystemClock()
-        self._store = make_store(store, clock=self._clock) if isinstance(store, str) else store
+        self._store = (
+            make_store(store, clock=self._clock, owner_number=lambda: self._journal.owner_number)
+            if isinstance(store, str)
+            else store
+        )
         self._closed: bool | None = None
         self._digests = None if digests is None else Path(digests)
         with ExitStack() as undo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from audit.duckdb_reading import ReadOnlyDuckDB
@@ -30,13 +31,20 @@ def open_store(url: str, *, clock: Clock | None = None) -> AuditStore:
     return store
 
 
-def make_store(url: str, *, clock: Clock | None = None, reads_only: bool = False) -> AuditStore:
+def make_store(
+    url: str,
+    *,
+    clock: Clock | None = None,
+    reads_only: bool = False,
+    owner_number: Callable[[], int | None] | None = None,
+) -> AuditStore:
     """Make the store that ``url`` names without opening it; see :func:`open_store`.
 
     Args:
         url: see there.
         clock: see there.
         reads_only: nothing in it is changed then, not even to bring it up to date.
+        owner_number: asked when it is opened; see :class:`audit.postgres_store.PostgresStore`.
 
     Raises:
         ValueError: the URL names no store of this version.
@@ -58,7 +66,7 @@ def make_store(url: str, *, clock: Clock | None = None, reads_only: bool = False
             return ReadOnlyPostgres(url)
         from audit.postgres_store import PostgresStore
 
-        return PostgresStore(url)
+        return PostgresStore(url, owner_number=owner_number)
     driver = f"; for PostgreSQL the driver is part of the URL: {POSTGRES}..."
     raise ValueError(
         f"audit={shown_url(url)!r} is not allowed: it must be 'duckdb:///relative/path.duckdb', "

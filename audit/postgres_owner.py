@@ -6,12 +6,16 @@ its connection ends. Readers hold none.
 
 A connection that is lost may live on at the server, with the lock. The server is told to look for
 clients that are gone, which takes some 25 s; and a session that was this store's own, as a second
-lock of it shows, is ended by the store itself when it comes back.
+lock of it shows, is ended by the store itself when it comes back. That holds for the next process,
+too, where the number that it shows comes from its lock on the journal: whoever showed it before has
+lost that lock, so it is dead. An engine on a copied journal shows another number, and is refused.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -19,6 +23,8 @@ from psycopg import errors
 
 from audit.errors import StoreInUse
 from audit.schema import reconciliation_log
+
+logger = logging.getLogger(__name__)
 
 _FILLING = 7_233_017
 _OURS = 7_233_018
@@ -50,14 +56,22 @@ class PostgresOwner:
     Args:
         where: names the database in errors.
         patience_s: seconds to wait for another's session that is just ending.
-        number: tells this store's sessions from others'; drawn if ``None``.
+        number: returns what tells this engine's sessions from others', 0 to 2³¹ - 1: nobody else
+            that lives may have it. Without it, or where it has none, one is drawn for the store.
     """
 
-    def __init__(self, where: str, *, patience_s: float = 5.0, number: int | None = None) -> None:
+    def __init__(
+        self,
+        where: str,
+        *,
+        patience_s: float = 5.0,
+        number: Callable[[], int | None] | None = None,
+    ) -> None:
         """Nothing is locked yet."""
         self._where = where
         self._patience_ms = max(1, int(patience_s * 1000))
-        self._number = secrets.randbelow(2**31) if number is None else number
+        self._drawn = secrets.randbelow(2**31)
+        self._told = number
 
     def take(self, driver: psycopg.Connection[Any]) -> None:
         """Take the right for as long as a connection lives, which must be in no transaction.
@@ -69,11 +83,10 @@ class PostgresOwner:
         with driver.transaction(), driver.cursor() as cursor:
             for statement in _GONE_CLIENTS:
                 cursor.execute(statement)
-            cursor.execute(_MARK, (_OURS, self._number))
+            cursor.execute(_MARK, (_OURS, self.number))
         holder = self._holder(driver)
-        if holder is not None and holder[-1]:  # our own, on a connection that was lost
-            driver.execute("SELECT pg_terminate_backend(%s)", (holder[0],))
-            driver.commit()
+        if holder is not None and holder[-1]:
+            self._end_own(driver, holder[0])
         try:
             with driver.transaction(), driver.cursor() as cursor:
                 cursor.execute(f"SET LOCAL lock_timeout = {self._patience_ms}".encode())
@@ -81,9 +94,25 @@ class PostgresOwner:
         except (errors.LockNotAvailable, errors.QueryCanceled):
             raise StoreInUse(self._in_use(self._holder(driver))) from None
 
+    @property
+    def number(self) -> int:
+        """What tells this engine's sessions from others'."""
+        told = None if self._told is None else self._told()
+        return self._drawn if told is None else told
+
+    def _end_own(self, driver: psycopg.Connection[Any], pid: int) -> None:
+        """End an earlier session of ours, on a connection that was lost."""
+        try:
+            with driver.transaction():
+                driver.execute("SELECT pg_terminate_backend(%s)", (pid,))
+        except errors.InsufficientPrivilege as error:  # the engine ran as another role
+            logger.warning("audit %s: session %d, our own earlier one: %s", self._where, pid, error)
+        else:
+            logger.warning("audit %s: ended session %d, our own earlier one", self._where, pid)
+
     def _holder(self, driver: psycopg.Connection[Any]) -> tuple[Any, ...] | None:
         with driver.transaction(), driver.cursor() as cursor:
-            return cursor.execute(_HOLDER.encode(), (self._number,)).fetchone()
+            return cursor.execute(_HOLDER.encode(), (self.number,)).fetchone()
 
     def _in_use(self, holder: tuple[Any, ...] | None) -> str:
         who = "it let go just now"

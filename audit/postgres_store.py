@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,15 +57,24 @@ class PostgresStore:
     Args:
         url: ``postgresql+psycopg://user:password@host:port/database``.
         deadline_s: seconds after which a transaction is given up, whatever it does.
+        owner_number: see :class:`audit.postgres_owner.PostgresOwner`.
 
     Raises:
         ValueError: the URL is not one of this kind.
     """
 
-    def __init__(self, url: str, *, deadline_s: float = 120.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        deadline_s: float = 120.0,
+        owner_number: Callable[[], int | None] | None = None,
+    ) -> None:
         """Name the database; nothing is opened yet."""
         self._session = PostgresSession(url, deadline_s=deadline_s)
-        self._owner = PostgresOwner(self._session.where, patience_s=min(5.0, deadline_s / 2))
+        self._owner = PostgresOwner(
+            self._session.where, patience_s=min(5.0, deadline_s / 2), number=owner_number
+        )
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         self._connection: Connection | None = None

@@ -10,10 +10,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 
 from engine.brokers.deadlines import DeadlineBroker
-from engine.brokers.port import Broker, Position
+from engine.brokers.port import FAR_FUTURE_MS, Broker, Position
 from engine.clock import Clock, to_datetime
 from engine.collecting import CloseLedger, Collector, NoLedger
 from engine.concluding import refused
@@ -186,19 +187,18 @@ class AccountCloser:
     async def executed_orders(self, accepted_us: int) -> ExecutedOrders:
         """Tell which executed orders a mandate may have to take up from lives that died over it.
 
-        Nothing is read where none died.
-
-        Args:
-            accepted_us: when the mandate was accepted, wall clock.
-
-        Raises:
-            BrokerError: the broker did not answer within its retries.
+        Nothing is read where none died; see :meth:`engine.predecessor.Predecessor.executed_orders`.
         """
         if self._predecessor.died:
             await self._settled()
         return await self._predecessor.executed_orders(
             accepted_us, self._finder.all_deals, self.memory
         )
+
+    async def owes_nothing(self) -> bool:
+        """Whether no life before left anything behind; :meth:`Predecessor.is_over` says more."""
+        read_deals = partial(self.broker.deals_between, 0, FAR_FUTURE_MS)
+        return await self._predecessor.is_over(read_deals, self.memory)
 
     async def _settled(self) -> None:
         if not self._predecessor.is_settled:

@@ -6,6 +6,8 @@ again. What it has sent is kept, and becomes part of the evidence once the close
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.brokers.deadlines import DeadlineBroker
@@ -21,6 +23,9 @@ MOST_ATTEMPTS_KEPT = 32
 """Requests kept of the tries of one close; more than these were all refused alike."""
 MOST_POSTPONED = 10_000
 """Closes remembered as postponed; beyond, the oldest lose the evidence of their earlier tries."""
+
+UNKNOWN_FOR_S = 60.0
+"""How long a market of which nobody knows when it opens may wait for one of which it is known."""
 
 
 class OlderFirst(RiskEngineError):
@@ -149,6 +154,19 @@ class Postponements:
             return await self._broker.opens_in_s(symbol)
         except BrokerError:
             return None
+
+
+def soonest_opening_s(waiting: Sequence[MarketClosed]) -> float | None:
+    """Return for how many seconds another try is of no use; ``None`` if nobody can say.
+
+    A market that refuses although its broker says that it is in session (0: on a holiday) is one
+    of which nobody knows when it opens.
+    """
+    told = [closed.opens_in_s or 0.0 for closed in waiting]
+    known = [opens_in_s for opens_in_s in told if 0.0 < opens_in_s < math.inf]
+    soonest = min(known, default=math.inf)
+    is_of_use = soonest <= UNKNOWN_FOR_S or len(known) == len(told)
+    return soonest if known and is_of_use else None
 
 
 def _entry(close: UnfinishedClose) -> tuple[str, str]:

@@ -123,7 +123,7 @@ class Predecessor:
             return ExecutedOrders()
         is_of_its_time = self.may_have_begun(accepted_us)
         if self._unrecorded is None or is_of_its_time:
-            is_complete = self._clock.monotonic() >= self._acts_until + self._policy.deal_lag_s
+            is_complete = self._shows_all()
             deals = await read_deals()
             unrecorded = ExecutedOrders.unrecorded(deals, _tags_on_record(memory))
             if is_complete:
@@ -133,6 +133,32 @@ class Predecessor:
             tags = self._unrecorded.tags - _tags_on_record(memory)
             self._unrecorded = replace(self._unrecorded, tags=tags)
         return self._unrecorded
+
+    async def is_over(
+        self, read_deals: Callable[[], Awaitable[Iterable[Deal]]], memory: IdempotencyMap
+    ) -> bool:
+        """Whether nothing that it sent may act any more, and all that it closed is on record.
+
+        A life that ends before this is so leaves to the next one what it was left itself.
+
+        Args:
+            read_deals: reads all deals of the account.
+            memory: knows what is on record.
+
+        Raises:
+            BrokerError: the deals cannot be read.
+        """
+        if not self.died:
+            return True
+        if not self._shows_all():
+            return False
+        await self.settled()
+        deals = await read_deals()
+        return not ExecutedOrders.unrecorded(deals, _tags_on_record(memory)).tags
+
+    def _shows_all(self) -> bool:
+        """Whether all that it sent is executed or never will be, and deals have had their time."""
+        return self._clock.monotonic() >= self._acts_until + self._policy.deal_lag_s
 
 
 def _tags_on_record(memory: IdempotencyMap) -> frozenset[str]:

@@ -18,7 +18,7 @@ from tests.postgres_server import (
     running_postgres,
 )
 
-__all__ = ["postgres", "postgres_url", "stoppable_postgres"]
+__all__ = ["postgres", "postgres_url", "reachable_folder", "stoppable_postgres"]
 
 
 class _Shared:
@@ -34,7 +34,7 @@ _shared = _Shared()
 
 
 @contextmanager
-def _reachable_folder() -> Iterator[Path]:
+def reachable_folder() -> Iterator[Path]:
     """Make a folder that another user can reach: pytest keeps its own to itself."""
     with TemporaryDirectory(prefix="risk-engine-postgres-") as folder:
         yield Path(folder)
@@ -51,7 +51,7 @@ def postgres() -> Iterator[Databases]:
     """Run PostgreSQL, one for the whole session; skip where there is none, but never in CI."""
     if _shared.server is None:
         try:
-            folder = _shared.undo.enter_context(_reachable_folder())
+            folder = _shared.undo.enter_context(reachable_folder())
             _shared.server = _shared.undo.enter_context(any_postgres(folder))
         except PostgresUnavailable as reason:
             _cannot(reason)
@@ -77,7 +77,7 @@ def stoppable_postgres() -> Iterator[PostgresServer]:
     """Run a PostgreSQL of the test's own, to be stopped, started and killed."""
     with ExitStack() as undo:
         try:
-            folder = undo.enter_context(_reachable_folder())
+            folder = undo.enter_context(reachable_folder())
             server = undo.enter_context(running_postgres(folder))
         except PostgresUnavailable as reason:
             _cannot(reason)

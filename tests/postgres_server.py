@@ -29,8 +29,12 @@ _USER = "postgres"
 _PORT = 5432
 _LONGEST_SOCKET = 90
 """Bytes of a path that a socket of the server's may lie in; systems allow 104 or 108 in all."""
-_GUARD = 'cat >/dev/null; exec "$0" -D "$1" -m immediate -t 20 stop'
-"""Waits for the end of its input, which comes with the owner's end however that ends."""
+_GUARD = 'cat >/dev/null; exec "$0" -D . -m immediate -t 20 stop'
+"""Waits for the end of its input, which comes with the owner's end however that ends.
+
+It works inside the data: a folder above them may be closed to it meanwhile, as every new session of
+pytest closes the one that holds all sessions' folders.
+"""
 
 
 class Databases(Protocol):
@@ -124,14 +128,14 @@ class PostgresServer(NamedServer):
             password.unlink()
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in chosen.items())
-        guard = ["/bin/sh", "-c", _GUARD, str(self._programs / "pg_ctl"), str(self.data)]
+        guard = ["/bin/sh", "-c", _GUARD, str(self._programs / "pg_ctl")]
         self._guard = subprocess.Popen(
             guard,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            cwd="/",
+            cwd=self.data,
             **self._rights,
         )
 

@@ -20,6 +20,8 @@ from actors.simulation.run import run_seed
 from actors.simulation.told import lines_of
 
 GOOD, BAD, USAGE, INTERRUPTED = 0, 1, 2, 130
+MOST_POSITIONS = 100_000
+"""In one scenario: beyond, a single seed takes longer than anybody waits."""
 SHOWN = 5
 """Failing seeds that are told in full; the others are in the JSON."""
 
@@ -70,11 +72,16 @@ def simulate(
     ):
         if value < 1:
             _refuse(errors, f"{name} {value}: it must be 1 or more")
+    if accounts * positions > MOST_POSITIONS:
+        asked = f"--accounts {accounts} --positions {positions}"
+        _refuse(errors, f"{asked}: a scenario has {MOST_POSITIONS:,} positions at most")
     if seed < 0:
         _refuse(errors, f"--seed {seed}: it must be 0 or more")
     for name, file in (("--history", history), ("--events", events)):
         if file is not None and seeds != 1:
             _refuse(errors, f"{name} {file}: it is of one seed; give --seeds 1, too")
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            _refuse(errors, f"{name} {file}: name a file in a folder that exists")
     campaign = Campaign(accounts=accounts, positions=positions)
     watch = Stopwatch()
     with _Interruption() as interruption:
@@ -207,5 +214,7 @@ def _print(console: Console, campaign: Campaign) -> None:
         console.print(f"{counted(campaign.violations, 'violation')}.", style="bold red")
         for promise, count in sorted(campaign.by_promise.items()):
             console.print(f"  {promise}: {counted(count, 'seed')}", style="red", markup=False)
-    else:
+    elif campaign.seeds:
         console.print("No promise was broken.", style="green")
+    else:
+        console.print("Nothing was checked.", style="yellow")

@@ -76,7 +76,7 @@ def parse_history(lines: Iterable[str]) -> History:
 def _parse(number: int, line: str) -> Event:
     try:
         data = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also too many digits, and nested too deeply
         raise HistoryError(f"line {number}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise HistoryError(f"line {number}: {_short(data)} is no JSON object")

@@ -130,6 +130,29 @@ RECORDING_FAULTS = (
     ),
     Mutant(
         "pending-not-cancelled-first",
+        "pending orders are cancelled after their account's closes, not before",
+        (
+            Edit(
+                "actors/life.py",
+                "                if not concludes:\n"
+                "                    for record in await cancel_pending_first(mandate, *with_what, "
+                "self._clock):\n"
+                "                        self._keeper.keep(record)\n"
+                "                begun = self._postponed.get(name, ())\n"
+                "                how = (self._closer, accepted_us, self._clock, begun)\n"
+                "                done = await carry_out(mandate, *how, concludes=concludes)\n",
+                "                begun = self._postponed.get(name, ())\n"
+                "                how = (self._closer, accepted_us, self._clock, begun)\n"
+                "                done = await carry_out(mandate, *how, concludes=concludes)\n"
+                "                if not concludes:\n"
+                "                    for record in await cancel_pending_first(mandate, *with_what, "
+                "self._clock):\n"
+                "                        self._keeper.keep(record)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "pending-left",
         "an account is closed while its pending orders still stand",
         (
             Edit(

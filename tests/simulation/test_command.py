@@ -54,10 +54,36 @@ def test_a_number_below_one_is_refused(option: str) -> None:
     assert f"{option} 0: it must be 1 or more" in err
 
 
+def test_more_positions_than_anybody_waits_for_are_refused() -> None:
+    code, out, err = simulate("--accounts", "1000000")
+    assert (code, out) == (2, "")
+    assert "100,000 positions at most" in err
+
+
 def test_a_history_of_several_seeds_is_refused(tmp_path: Path) -> None:
     code, _, err = simulate("--seeds", "2", "--history", str(tmp_path / "h"))
     assert code == 2
     assert "--seeds 1" in err
+
+
+@pytest.mark.parametrize("option", ["--history", "--events"])
+@pytest.mark.parametrize("name", ["", "missing/file"])
+def test_a_file_that_cannot_be_is_refused_before_the_seed_runs(
+    option: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "run_seed", lambda *_, **__: pytest.fail("the seed was run"))
+    code, out, err = simulate("--seeds", "1", option, str(tmp_path / name))
+    assert (code, out) == (2, "")
+    assert "name a file in a folder that exists" in err
+
+
+def test_no_promise_is_called_kept_when_nothing_was_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(command, "run_seeds", lambda *_, **__: iter(()))
+    _, out, _ = simulate("--seeds", "1")
+    assert "Nothing was checked." in out
+    assert "No promise" not in out
 
 
 def test_history_and_events_are_written_and_the_checker_reads_the_history(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_it_fits_the_source_and_is_python(mutant: Mutant) -> None:
 
 
 def test_names_are_unique_and_all_are_there() -> None:
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) == 22
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) == 23
 
 
 @pytest.mark.parametrize("source", ["", "here and here"])

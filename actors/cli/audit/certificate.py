@@ -73,7 +73,8 @@ def certificate(
 
 def lines_of(made: Certificate) -> list[str]:
     """Say in a few lines what a certificate says."""
-    from audit.certificate_page import shown
+    from audit.certificate import Verdict
+    from audit.certificate_page import shown, untold
 
     times = made.timings
     lines = [f"{made.title}: account {made.user_id}, trigger {made.trigger_id}"]
@@ -83,20 +84,25 @@ def lines_of(made: Certificate) -> list[str]:
     lines += [f"  {reason}" for reason in made.reasons]
     for name, at in (
         ("accepted", times.accepted),
-        ("first order", times.first_order),
-        ("flat", times.flat),
+        ("first order on record" if made.untold_orders else "first order", times.first_order),
+        ("closed" if made.verdict is Verdict.CLOSED else "flat", times.flat),
     ):
         if at is not None:
             lines.append(f"  {name} {times.seconds(at):+.6f} s after the trigger")
+    if made.untold_orders:
+        lines.append(f"  {untold(made)}")
     attempts = sum(len(close.evidence.attempts) for close in made.closes)
     before = "not on record" if made.before is None else f"{made.before.open:,}"
     after = "not on record" if made.after is None else f"{made.after.open:,}"
     lines.append(f"  open before: {before}; open after: {after}")
     lines.append(f"  {len(made.closes):,} closes, {attempts:,} attempts")
     lines += [f"  left: {r.position_id}: {r.reason}" for r in made.residuals]
-    checked = sum(chain.records for chain in made.verification.chains)
+    # Verification holds what else was checked, too: the account's whole trail, with these chains.
+    streams = {entry.record.stream for entry in made.places}
+    chains = [chain for chain in made.verification.chains if chain.stream in streams]
+    checked = sum(chain.records for chain in chains)
     lines.append(
         f"  rests on {len(made.places):,} records; {checked:,} checked in "
-        f"{len(made.verification.chains):,} chains"
+        f"{len(chains):,} chain{'' if len(chains) == 1 else 's'}, and the account's whole trail"
     )
     return [str(shown(line)) for line in lines]

@@ -52,7 +52,7 @@ def ends_in_time(run: Run) -> Iterator[Violation]:
       position's budget and one send deadline, where the broker may refuse for its FIFO rule;
     - one pause between two tries to put its end on record.
     """
-    late_us = {call.episode: call.came_late_us for call in run.calls if call.came_late_us}
+    late_us = _came_late_us(run)
     for episode in run.episodes:
         end_us = run.ended_us if episode.ended_us is None else episode.ended_us
         begun_us = max(run.calm_us, episode.begun_us, late_us.get(episode.name, 0))
@@ -80,13 +80,16 @@ def resumes_in_time(run: Run) -> Iterator[Violation]:
     The bound counts from the opening: the rest of the pause that was begun before it, see
     :func:`session_pause_s`, and the work of the episodes beside it, as in :func:`ends_in_time`.
     If a fault struck its account meanwhile, it counts from the last fault of all, if that is
-    later, and :data:`RECOVERY_S` is added.
+    later, and :data:`RECOVERY_S` is added. Its first acceptance may have died unwritten while it
+    waited: then it is nobody's until its client comes again.
     """
+    late_us = _came_late_us(run)
     for wait in run.waits:
         until_us = run.ended_us if wait.until_us is None else wait.until_us
         due_us = wait.opened_us + session_pause_s(wait.opened_us - wait.first_us) * 1e6
         if wait.is_troubled:
             due_us = max(due_us, run.calm_us) + RECOVERY_S * 1e6
+        due_us = max(due_us, late_us.get(wait.episode, 0))
         due_us += SLACK_S * 1e6
         if until_us <= due_us:
             continue
@@ -99,6 +102,11 @@ def resumes_in_time(run: Run) -> Iterator[Violation]:
                 wait.user_id,
                 until_us,
             )
+
+
+def _came_late_us(run: Run) -> dict[str, int]:
+    """Return when clients came again, much later, whose triggers' first acceptance may be lost."""
+    return {call.episode: call.came_late_us for call in run.calls if call.came_late_us}
 
 
 def session_pause_s(waited_us: int) -> float:

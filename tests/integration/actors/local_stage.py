@@ -267,6 +267,7 @@ class LocalStage:
         link = self.links.pop(user_id, None)
         if link is not None:
             link.stop()
+            self.dead.add(link.process)
 
     def audit(self) -> AuditLink:
         return self.local_audit

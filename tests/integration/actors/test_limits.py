@@ -18,7 +18,6 @@ from engine.brokers.port import AccountState, DealEntry, PendingOrder, Side
 from engine.models import GuardTrigger, Severity
 from engine.outcomes import Outcome
 from tests.integration.actors.conftest import Local
-from tests.integration.actors.local_stage import spec
 from tests.integration.actors.test_exactly_once import liquidate, records, results, trigger, until
 from tests.integration.actors.test_supervisor import kill_all_tasks
 
@@ -69,25 +68,6 @@ async def test_what_only_the_dead_knew_is_at_the_broker_and_on_record_once_its_t
     told = {(r.ticket, r.outcome) for r in results(report)}
     assert told == {(ticket, Outcome.DONE) for ticket in (1, 2, 3)}, "known by their tags"
     assert len(await records(away, EventType.POSITION_CLOSED)) == len(broker.sent) == 3
-
-
-async def test_a_life_after_a_clean_end_does_not_look_for_what_the_dead_before_it_closed(
-    away: Local,
-) -> None:
-    submitting = asyncio.create_task(away.supervisor.submit([warning("t")]))
-    broker = away.stage.broker("ann")
-    await until(lambda: not broker.open)
-    await kill_all_tasks()
-    await away.stage.kill_account("ann")
-    assert submitting.cancelled()
-    away.stage.local_audit.failures = 0
-    supervisor = away.another_life()
-    await liquidate(away, warning("another"))
-    await supervisor.remove_account("ann")
-    await supervisor.add_accounts([spec("ann")])
-    (report,) = await liquidate(away, warning("t"))
-    assert (report.state, results(report)) == (EpisodeState.FLAT, ())
-    assert await records(away, EventType.POSITION_CLOSED) == []
 
 
 async def test_a_life_that_begins_while_the_journal_is_away_waits_for_its_number(

@@ -18,6 +18,7 @@ from engine.models import GuardTrigger, GuardType, Severity
 from engine.outcomes import Verdict
 from tests.integration.actors.conftest import Local
 from tests.integration.actors.test_exactly_once import Held
+from tests.integration.actors.test_supervisor import kill_all_tasks
 from tests.scripted_broker import ScriptedBroker, fill, say
 
 QUICKLY = {"sweep_first_s": 0.02, "sweep_longest_s": 0.05}
@@ -262,3 +263,26 @@ async def test_what_was_closed_before_a_release_ended_the_wait_is_on_record(
     first, second = (pickle.loads(said.results).results for said in (report, again))
     assert [replace(r, durable=False) for r in second] == list(first)
     assert (again.state, again.closed, again.failed) == (report.state, report.closed, report.failed)
+
+
+async def test_a_release_that_nobody_lives_to_conclude_leaves_no_result_of_what_was_only_refused(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.session_wait.FIRST_SESSION_PAUSE_S", 30.0)
+    local.another_life(sweep_first_s=5.0)
+    await local.add("ann", positions=2)
+    broker = local.stage.broker("ann")
+    broker.script += [say(Verdict.MARKET_CLOSED, 10018, "closed")] * 2
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    waiting = local.supervisor._episodes._episodes["t"]
+    await until(lambda: waiting.state is EpisodeState.WAITING)
+    monkeypatch.setattr(local.supervisor._episodes, "let_go", lambda user_id: None)
+    assert await local.supervisor.release("ann", "pat")
+    await kill_all_tasks()
+    await local.stage.kill_account("ann")
+    local.another_life()
+    (report,) = await local.supervisor.reports(["t"])
+    assert report.state is EpisodeState.RESIDUAL, "what is open is counted, and alarmed"
+    assert "released" in (report.error or "")
+    assert pickle.loads(report.results).results == ()
+    assert (len(broker.sent), set(broker.open)) == (2, {1, 2})

@@ -17,6 +17,7 @@ from engine.brokers.port import AccountState, Position
 from engine.models import Severity
 from engine.outcomes import Verdict
 from tests.integration.actors.conftest import Local
+from tests.integration.actors.test_exactly_once import Held
 from tests.integration.actors.test_lockout import locked_by, records, trigger, until
 from tests.integration.actors.test_supervisor import kill_all_tasks
 from tests.scripted_broker import say
@@ -97,6 +98,18 @@ async def test_an_episode_whose_account_was_released_is_not_taken_up_to_close(
     assert (report.state, "released" in (report.error or "")) == (EpisodeState.RESIDUAL, True)
     assert (set(broker.open), len(broker.sent)) == ({1, 2, 77}, sent)
     assert await locked_by(local, "ann") is None
+
+
+async def test_a_release_does_not_stop_an_episode_that_is_at_work(local: Local) -> None:
+    await local.add("ann")
+    broker = local.stage.broker("ann")
+    held = Held(broker)
+    await local.supervisor.submit([trigger("ann", trigger_id="t")])
+    await held.reached()
+    assert await local.supervisor.release("ann", "pat")
+    held.go_on.set()
+    (report,) = await local.supervisor.reports(["t"])
+    assert (report.state, report.closed, broker.open) == (EpisodeState.FLAT, 3, {})
 
 
 async def test_a_warnings_episode_goes_on_though_its_account_was_released(

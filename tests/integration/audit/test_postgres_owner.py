@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
 from audit.errors import StoreInUse, StoreUnavailable
+from audit.journal_file import _MACHINE_RUN
 from audit.ledger import AuditLedger
 from audit.postgres_owner import PostgresOwner
 from audit.postgres_reading import ReadOnlyPostgres
@@ -77,8 +81,75 @@ def test_an_engine_that_lost_its_connection_comes_back_by_itself(postgres_url: s
 
 
 def _impatient(store: PostgresStore) -> PostgresStore:
-    store._owner = PostgresOwner("store", patience_s=0.05, number=store._owner._number)
+    number = store._owner.number
+    store._owner = PostgresOwner("store", patience_s=0.05, number=lambda: number)
     return store
+
+
+def _cut_off(ledger: AuditLedger) -> object:
+    """End a ledger whose session goes on at the server, as when its machine's cable is cut."""
+    assert isinstance(ledger._store, PostgresStore)
+    lost = _forget(ledger._store)
+    ledger.close()
+    return lost
+
+
+@pytest.mark.skipif(not _MACHINE_RUN.exists(), reason="this system does not name its runs")
+def test_a_new_process_with_the_journal_ends_what_is_left_of_the_old_one(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a" / "journal.sqlite"
+    chain = a_chain(9)
+    lost = []
+    for end in (3, 6):
+        ledger = AuditLedger(postgres_url, path)
+        ledger.append(chain[:end])
+        assert ledger.count() == end
+        lost.append(_cut_off(ledger))
+    with AuditLedger(postgres_url, path) as last:
+        last.append(chain)
+        assert last.count() == 9
+    assert lost
+
+
+def test_an_engine_on_a_copied_journal_is_refused_and_drives_nobody_out(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a" / "journal.sqlite"
+    with AuditLedger(postgres_url, path) as first:
+        first.append(a_chain(3, first.open_stream("account:u1").stream))
+    shutil.copytree(path.parent, tmp_path / "b")
+    with AuditLedger(postgres_url, path) as first:
+        session = first._store
+        assert isinstance(session, PostgresStore)
+        before = session._connection
+        with pytest.raises(StoreInUse, match="filled by another engine"):
+            AuditLedger(postgres_url, tmp_path / "b" / path.name)
+        assert first.count() == 3
+        assert session._connection is before
+
+
+def test_a_session_of_ours_that_we_may_not_end_is_waited_for(
+    postgres: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = postgres.fresh_database()
+    kept = PostgresStore(url, owner_number=lambda: 7)
+    kept.open()
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    role = f"other_{uuid4().hex}"
+    with psycopg.connect(plain, autocommit=True) as administrator:
+        administrator.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'".encode())
+        administrator.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}".encode())
+        try:
+            other = make_url(url).set(username=role).render_as_string(hide_password=False)
+            with pytest.raises(StoreInUse, match="of role postgres"):
+                PostgresStore(other, deadline_s=1.0, owner_number=lambda: 7).open()
+            assert "permission denied" in caplog.text
+            assert kept.count() == 0
+        finally:
+            kept.close()
+            administrator.execute(f"DROP OWNED BY {role}".encode())
+            administrator.execute(f"DROP ROLE {role}".encode())
 
 
 def test_a_server_that_was_away_is_taken_again(stoppable_postgres: PostgresServer) -> None:

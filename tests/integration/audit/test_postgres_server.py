@@ -44,20 +44,26 @@ def test_a_crash_of_the_server_leaves_address_and_data(stoppable_postgres: Postg
 
 
 @pytest.mark.usefixtures("stoppable_postgres")  # skips where there is none
-def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", _OWNER, str(tmp_path / "pg")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as owner:
-        assert owner.stdout is not None
-        data = Path(owner.stdout.readline().strip())
-        pid = data / "postmaster.pid"
-        assert pid.exists()
-        owner.send_signal(signal.SIGKILL)
-        owner.wait()
-    wait_until(lambda: not pid.exists(), what=lambda: "the server still runs")
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_killed_owner_leaves_no_server(is_closed: bool) -> None:
+    with postgres_fixtures.reachable_folder() as folder:
+        above = folder / "above"
+        with subprocess.Popen(
+            [sys.executable, "-c", _OWNER, str(above / "pg")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as owner:
+            assert owner.stdout is not None
+            said = owner.stdout.readline().strip()
+            assert said, "the server did not start: see what its owner printed"
+            pid = Path(said) / "postmaster.pid"
+            assert pid.exists()
+            if is_closed:
+                above.chmod(0o700)
+            owner.send_signal(signal.SIGKILL)
+            owner.wait()
+        wait_until(lambda: not pid.exists(), what=lambda: "the server still runs")
 
 
 @pytest.mark.parametrize("in_ci", [True, False])

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
@@ -16,6 +15,7 @@ from audit.opening import make_store
 from audit.postgres_reading import ReadOnlyPostgres
 from audit.postgres_store import PostgresStore
 from audit.rows import row_of
+from tests.postgres_fixtures import reachable_folder
 from tests.postgres_server import PASSWORD, Databases, PostgresServer, running_postgres
 from tests.property.test_password_secrecy import assert_kept
 from tests.unit.audit.samples import NOW, a_chain
@@ -102,11 +102,11 @@ def test_a_wrong_password_is_not_shown(postgres: Databases, postgres_url: str) -
 
 
 def test_commits_wait_for_the_disk_whatever_the_server_does_by_itself(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, stoppable_postgres: PostgresServer
+    caplog: pytest.LogCaptureFixture, stoppable_postgres: PostgresServer
 ) -> None:
     assert stoppable_postgres.is_running  # where there is none, this skips
     settings = {"synchronous_commit": "off", "fsync": "off"}
-    with running_postgres(tmp_path / "pg", settings) as server:
+    with reachable_folder() as folder, running_postgres(folder, settings) as server:
         store = PostgresStore(server.fresh_database())
         with caplog.at_level(logging.WARNING):
             store.open()

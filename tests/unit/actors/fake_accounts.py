@@ -58,6 +58,9 @@ class Account:
     async def life(self) -> LifeSign | None:
         return self.sign
 
+    async def release(self) -> tuple[SealedRecord, ...]:
+        return ()
+
     @property
     def lives(self) -> list[int]:
         return [activation.opened.incarnation for activation in self.activations]

@@ -48,6 +48,17 @@ def test_a_child_is_alive_until_it_is_killed_and_dead_before_it_is_waited_for(
     assert is_proven_dead(identity)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere no start is so exact")
+def test_a_clock_that_is_set_proves_no_death(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = identity_of(child.pid)
+    since = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: since + 1.0)
+    assert psutil.boot_time() == since + 1.0
+    assert not is_proven_dead(identity)
+
+
 def test_a_number_that_was_used_again_belongs_to_another_process(
     child: subprocess.Popen[bytes],
 ) -> None:

@@ -238,3 +238,21 @@ async def test_a_lease_that_is_over_is_forgotten(bench: Bench) -> None:
         await bench.roster.revive("ann")
     lives = bench.stage.actors["ann"].activations[-1].earlier_lives
     assert [process for process, _ in lives] == ["process-ann-3"]
+
+
+async def test_a_life_out_of_reach_is_told_though_its_account_was_let_go_meanwhile(
+    bench: Bench,
+) -> None:
+    await bench.arm("ann")
+    bench.virtual.seconds = 100.0
+    bench.roster.renew("ann", 1, 100.0)
+    outlive(bench, "process-ann-1")
+    await bench.roster.revive("ann")
+    bench.virtual.seconds = 101.0
+    await bench.roster.release("ann")
+    await bench.arm("ann")
+    lives = dict(bench.stage.actors["ann"].activations[-1].earlier_lives)
+    assert lives["process-ann-1"] == LEASE_S - 1.0
+    bench.virtual.seconds = 500.0
+    await bench.roster.release("ann")
+    assert not bench.roster._let_go, "what is over is forgotten"

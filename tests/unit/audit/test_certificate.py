@@ -12,6 +12,7 @@ from audit.certificate import Certificate, Verdict
 from audit.certificate_page import _plain, certificate_page, shown
 from audit.certifying import certificate_of
 from audit.chain import ChainHead, ChainWriter, SealedRecord
+from audit.closes import close_record
 from audit.digest_registry import DigestEnd
 from audit.digests import DigestFile, Digests, own_digests, read_digests
 from audit.errors import UnknownEpisode
@@ -21,10 +22,18 @@ from audit.records import AuditRecord, EventType
 from audit.rows import COLUMNS, Row, row_of
 from audit.sightings import Moment, account_seen
 from audit.trail import StoreTrail
+from engine import outcomes
 from engine.brokers.port import Position, Side
 from engine.sighting import Sighting
 from tests.unit.audit.memory_store import MemoryStore
-from tests.unit.audit.samples import NOW, a_close, a_result, a_shared_answer, a_trigger
+from tests.unit.audit.samples import (
+    NOW,
+    a_close,
+    a_result,
+    a_shared_answer,
+    a_trigger,
+    an_evidence,
+)
 
 MADE = NOW + 10_000_000
 OPEN = Position(1001, 1, "EURCHF", Side.LONG, 0.5, 1.2, 1.2, -12.0, 0.0, 0)
@@ -235,6 +244,43 @@ def test_a_shared_answer_is_no_incident_and_hides_no_close_of_another_episode() 
     made = certify(engine.rows())
     assert made.incidents == ()
     assert [close.is_shared for close in made.closes] == [True]
+
+
+def test_orders_that_a_killed_life_took_along_are_not_passed_over() -> None:
+    engine = Engine()
+    engine.write(trigger_accepted(TRIGGER, occurred_at=NOW + 10), engine.supervisor)
+    found_gone = replace(an_evidence(2), attempts=(), volume_before=0.0)
+    engine.write(a_close())
+    engine.write(close_record(replace(a_result(2), attempts=0), found_gone, user_id="u1"))
+    engine.write(sighting(Moment.AFTER, NOW + 40))
+    end = episode_finished("trigger-1", "u1", occurred_at=NOW + 50, closed=2, residual=0)
+    engine.write(end, engine.supervisor)
+    made = certify(engine.rows())
+    assert made.untold_orders == made.data()["untold_orders"] == 1
+    assert [close.has_untold_orders for close in made.closes] == [False, True]
+    page = certificate_page(made)
+    assert "first order on record" in page
+    assert "first order sent" not in page
+    assert "1 close rests on orders that no record describes" in page
+    assert "0.5 lots, by the deals" in page
+
+
+def test_attempts_that_account_for_all_lots_leave_no_order_untold() -> None:
+    unknown = replace(an_evidence().attempts[0], verdict=outcomes.Verdict.UNKNOWN, volume=0.0)
+    refused = replace(an_evidence().attempts[0], verdict=outcomes.Verdict.OPERATOR, volume=0.0)
+    for attempt, untold in ((unknown, 0), (refused, 1)):
+        engine = Engine()
+        engine.write(trigger_accepted(TRIGGER, occurred_at=NOW + 10), engine.supervisor)
+        evidence = replace(an_evidence(), attempts=(attempt,))
+        engine.write(close_record(a_result(), evidence, user_id="u1"))
+        made = certify(engine.rows())
+        assert made.untold_orders == untold
+        assert ("first order sent" in certificate_page(made)) is (untold == 0)
+
+
+def test_deals_stand_with_the_brokers_own_time() -> None:
+    page = certificate_page(certify(Engine().liquidate().rows()))
+    assert 'data-name="broker&#39;s time">2015-02-25 10:30:00.123</td>' in page
 
 
 def test_json_is_the_same_for_the_same_records() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from audit import journal_file
 from audit.backlog import Backlog
 from audit.chain import ChainWriter
 from audit.errors import JournalUnavailable
@@ -83,7 +85,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(journal_path: Path) -
     reopened_given = backlog.given
     backlog.close()
     journal.close()
-    assert _version_of(journal_path) == SCHEMA_VERSION == 5
+    assert _version_of(journal_path) == SCHEMA_VERSION == 6
     assert reopened_given == 0
     reopened = Journal(journal_path)
     assert reopened.digest_end() is None, "an old journal knows of no digest"
@@ -99,6 +101,47 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(journal_path: Path) ->
     columns = {row[1] for row in connection.execute("PRAGMA table_info(streams)")}
     connection.close()
     assert "process" not in columns
+
+
+def _owner_number(path: Path) -> int | None:
+    journal = Journal(path)
+    journal.close()
+    return journal.owner_number
+
+
+@pytest.mark.skipif(not journal_file._MACHINE_RUN.exists(), reason="this system names no runs")
+def test_a_journal_s_owners_share_a_number_that_no_copy_has(
+    journal_path: Path, tmp_path: Path
+) -> None:
+    _version_1(journal_path)
+    first = _owner_number(journal_path)
+    assert first is not None
+    assert 0 <= first < 2**31
+    assert _owner_number(journal_path) == first
+    shutil.copytree(journal_path.parent, tmp_path / "copy")
+    assert _owner_number(tmp_path / "copy" / journal_path.name) != first
+    lock = journal_path.with_name(journal_path.name + ".lock")
+    kept = lock.open("rb")  # the engine of before may run on the file that is taken away
+    lock.unlink()
+    assert _owner_number(journal_path) != first
+    kept.close()
+
+
+def test_what_another_machine_or_journal_has_is_another_number(
+    journal_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal_path.parent.mkdir(parents=True, exist_ok=True)
+    run = tmp_path / "run"
+    monkeypatch.setattr(journal_file, "_MACHINE_RUN", run)
+    assert _owner_number(journal_path) is None
+    run.write_text("one\n")
+    first = _owner_number(journal_path)
+    run.write_text("two\n")
+    assert _owner_number(journal_path) not in (None, first)
+    run.write_text("one\n")
+    assert _owner_number(journal_path) == first
+    journal_path.unlink()
+    assert _owner_number(journal_path) != first, "a new journal, with the lock's file of the old"
 
 
 def test_a_new_file_knows_all_episodes(journal: Journal) -> None:

@@ -62,6 +62,8 @@ def test_empty_lines_are_passed_over() -> None:
         ([INVOKED], "line 1: the first line must be the one with event='history'"),
         ([HEADER, HEADER], "line 2: a second line with event='history'"),
         ([HEADER, "{"], "line 2: not JSON"),
+        ([HEADER, "[" * 100_000], "line 2: not JSON: maximum recursion depth"),
+        ([HEADER, "1" * 5_000], "line 2: not JSON: Exceeds the limit"),
         ([HEADER, "[1]"], r"line 2: \[1\] is no JSON object"),
         ([HEADER, '{"event": "dael"}'], "line 2: event='dael'; allowed are history, invoked"),
         ([HEADER, '{"event": ["deal"]}'], "line 2: event=.'deal'.; allowed"),

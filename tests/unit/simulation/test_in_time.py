@@ -118,6 +118,14 @@ def test_an_episode_that_never_resumes_is_late() -> None:
     assert resumes_late(resuming(None))
 
 
+def test_a_wait_whose_acceptance_may_be_lost_is_nobodys_until_its_client_comes_again() -> None:
+    run = resuming(RESUME_BOUND_S + 40.0)
+    run.calls[0].came_late_us = round((OPENED_S + RESUME_BOUND_S + 40.0 - SLACK_S - 0.1) * 1e6)
+    assert resumes_late(run)
+    run.calls[0].came_late_us += 200_000
+    assert not resumes_late(run)
+
+
 @pytest.mark.parametrize(("beyond_s", "late"), [(-0.1, False), (0.1, True)])
 def test_a_fault_on_the_way_moves_the_bound_to_the_last_fault(beyond_s: float, late: bool) -> None:
     due_s = CALM_S - OPENED_S + RECOVERY_S + SLACK_S
