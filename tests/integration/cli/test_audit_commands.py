@@ -158,6 +158,16 @@ def test_an_empty_choice_is_an_empty_file(run: Callable[..., Result], tmp_path: 
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1
 
 
+def test_a_password_that_is_given_twice_is_refused_in_plain_words(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISK_ENGINE_AUDIT_PASSWORD", "Zq-second")
+    result = run("tail", "--store", "postgresql+psycopg://u:Zq-first@db/risk")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("audit_password is given twice")
+    assert "Zq" not in result.output
+
+
 def test_a_file_is_replaced_only_if_that_is_wanted(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
