@@ -105,4 +105,5 @@ def lines_of(made: Certificate) -> list[str]:
         f"  rests on {len(made.places):,} records; {checked:,} checked in "
         f"{len(chains):,} chain{'' if len(chains) == 1 else 's'}, and the account's whole trail"
     )
+    lines += [f"  note: {note}" for note in made.verification.notes]
     return [str(shown(line)) for line in lines]

@@ -345,3 +345,12 @@ def test_ctrl_c_ends_following_quietly(folder: Path, monkeypatch: pytest.MonkeyP
 def test_every_kind_of_record_can_be_asked_for(run: Callable[..., Result]) -> None:
     for kind in EventType:
         assert run("search", "--type", kind.value).exit_code == 0
+
+
+def test_a_wrong_store_is_told_without_its_password_and_without_other_peoples_words() -> None:
+    told = CliRunner().invoke(
+        app, ["audit", "stats", "--store", "postgresql+psycopg://u:p@h/db?password=hidden-8"]
+    )
+    assert told.exit_code == 2
+    assert told.stderr.startswith("audit_url='postgresql+psycopg://***@h/db?password=***'")
+    assert "hidden-8" not in told.output

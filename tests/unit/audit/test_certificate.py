@@ -137,6 +137,17 @@ def test_digests_that_are_not_all_here_prove_and_those_without_their_end_do_not(
     assert not certify(altered_rows, engine.heads(), own_digests(path, end)).is_proven
 
 
+def test_what_could_not_be_held_against_anything_outside_is_said() -> None:
+    engine = Engine().liquidate()
+    alone = certify(engine.rows())
+    assert alone.is_proven
+    assert any("no journal" in note for note in alone.verification.notes)
+    assert any("no digests" in note for note in alone.data()["verification"]["notes"])
+    assert "there is no journal to hold the records against" in certificate_page(alone)
+    with_journal = certify(engine.rows(), engine.heads())
+    assert not any("no journal" in note for note in with_journal.verification.notes)
+
+
 def test_a_record_that_was_removed_is_missed() -> None:
     rows = Engine().liquidate().rows()
     del rows[1]  # the sighting before
