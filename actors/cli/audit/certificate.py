@@ -97,6 +97,7 @@ def lines_of(made: Certificate) -> list[str]:
     lines.append(f"  open before: {before}; open after: {after}")
     lines.append(f"  {len(made.closes):,} closes, {attempts:,} attempts")
     lines += [f"  left: {r.position_id}: {r.reason}" for r in made.residuals]
+    lines += [f"  {t.record.event_type.value}: {t.record.description}" for t in made.troubles]
     # Verification holds what else was checked, too: the account's whole trail, with these chains.
     streams = {entry.record.stream for entry in made.places}
     chains = [chain for chain in made.verification.chains if chain.stream in streams]
