@@ -294,6 +294,16 @@ def test_deals_stand_with_the_brokers_own_time() -> None:
     assert 'data-name="broker&#39;s time">2015-02-25 10:30:00.123</td>' in page
 
 
+def test_tables_of_numbers_are_marked_as_those_that_break_no_word() -> None:
+    page = certificate_page(certify(Engine().liquidate(OPEN).rows()))
+    assert "th, .number, .firm td, .left td + td, .places td { overflow-wrap: normal; }" in page
+    kinds = {table.partition(">")[0].strip(): table for table in page.split("<table")[1:]}
+    assert {'class="left"', 'class="wide firm"', 'class="wide places"'} <= kinds.keys()
+    for name in ("deal", "attempt"):
+        (table,) = [t for t in page.split("<table")[1:] if f"<th>{name}</th>" in t]
+        assert table.startswith(' class="wide firm"')
+
+
 def test_json_is_the_same_for_the_same_records() -> None:
     rows = Engine().liquidate().rows()
     assert certify(rows).json() == certify(list(reversed(rows))).json()
