@@ -16,6 +16,7 @@ from typing import Any
 from audit.canonical import write_number
 from audit.closes import evidence_of, result_of
 from audit.places import Entry, Verification
+from audit.records import Status
 from audit.sightings import count_seen, sighting_of
 from engine.mandates import DirectClose, Mandate, episode_id_of
 from engine.models import CloseEvidence, CloseResult
@@ -211,6 +212,14 @@ class Certificate:
     def is_good(self) -> bool:
         """Whether nothing is left of what was to be closed, and that is proven."""
         return self.is_proven and self.verdict is not Verdict.NOT_FLAT
+
+    @property
+    def troubles(self) -> tuple[Entry, ...]:
+        """Incidents that went wrong: a reversal, an order not cancelled, a grave difference.
+
+        They do not change the verdict, which is about what was open at the last read.
+        """
+        return tuple(entry for entry in self.incidents if entry.record.status is Status.FAILED)
 
     @property
     def untold_orders(self) -> int:

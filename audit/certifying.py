@@ -66,7 +66,8 @@ def certificate_of(
         is_earlier = report.damage is not None and report.damage.is_earlier
         problem = None if report.problem is None and is_earlier else report.first_problem
         whole = ChainCheck(named, report.records, problem)
-        verification = Verification((*verification.chains, *_named_missing(entries), whole))
+        chains = (*verification.chains, *_named_missing(entries), whole)
+        verification = Verification(chains, report.notes)
     return certify(trigger_id, entries, verification, made_at=made_at)
 
 

@@ -152,9 +152,9 @@ def _status(result: CloseResult) -> Status:
 
 def _description(result: CloseResult, evidence: CloseEvidence) -> str:
     side = f" {evidence.side.value}" if evidence.side else ""
-    text = f"{result.outcome.value}:{side} {evidence.symbol} {result.volume:g} lots"
+    text = f"{result.outcome.value}:{side} {evidence.symbol} {result.volume:.10g} lots"
     if result.closed_price is not None:
-        text += f" at {result.closed_price:g}"
+        text += f" at {result.closed_price:.10g}"
     if result.pnl is not None:
         text += f", P&L {result.pnl:.2f}"
     if result.error_message:

@@ -44,7 +44,7 @@ def reversal(
         occurred_at=occurred_at,
         status=Status.FAILED,
         description=storable(
-            f"the close of position {position} left {opened.side.value} {opened.volume:g} lots "
+            f"the close of position {position} left {opened.side.value} {opened.volume:.10g} lots "
             f"{opened.symbol} open"
         ),
         trigger_id=optional_text(trigger_id),

@@ -79,6 +79,8 @@ class Verification:
     """What became of checking the chains that a certificate rests on."""
 
     chains: tuple[ChainCheck, ...]
+    notes: tuple[str, ...] = ()
+    """What would not have been seen, as there was nothing to hold the records against."""
 
     @property
     def problem(self) -> str | None:
@@ -92,7 +94,11 @@ class Verification:
 
     def data(self) -> dict[str, Any]:
         """Return it as plain JSON values."""
-        return {"ok": self.ok, "chains": [chain.data() for chain in self.chains]}
+        return {
+            "ok": self.ok,
+            "chains": [chain.data() for chain in self.chains],
+            "notes": list(self.notes),
+        }
 
 
 def verify_streams(

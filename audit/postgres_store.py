@@ -41,7 +41,7 @@ from audit.postgres_owner import PostgresOwner
 from audit.postgres_session import PostgresSession, native
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, Row
-from audit.schema import migrate, reconciliation_log
+from audit.schema import is_empty, migrate, reconciliation_log
 from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
 from engine.clock import to_datetime
 
@@ -85,7 +85,7 @@ class PostgresStore:
         return self._connection is not None
 
     def open(self) -> StoreOpened:
-        """Connect, bring the schema up to date, and take the right to fill it.
+        """Connect, take the right to fill it, and bring the schema up to date.
 
         Raises:
             StoreInUse: another engine fills it.
@@ -104,11 +104,18 @@ class PostgresStore:
             return StoreOpened()
 
     def _take_over(self, connection: Connection) -> None:
-        """Bring the schema up to date, and take the right to fill it."""
+        """Take the right to fill it, and bring the schema up to date.
+
+        The lock is on the table, so that comes first where there is none. Otherwise an engine that
+        is refused would have changed the schema under the one that runs.
+        """
         with self._transaction(opening=True) as opened:
-            migrate(opened, self._session.where)
+            if is_empty(opened, self._session.where):
+                migrate(opened, self._session.where)
         with self._explained(opening=True), self._session.bounded(connection):
             self._owner.take(native(connection))
+        with self._transaction(opening=True) as opened:
+            migrate(opened, self._session.where)
 
     def close(self) -> None:
         """Let go of the database; harmless when done twice."""
@@ -247,6 +254,11 @@ class PostgresStore:
             advice = "; the rights of each role are in audit/roles.py"
             if opening:
                 advice += ", and a new database is first opened by its owner"
+        elif opening and self._connection is None:
+            advice = (
+                "; check that the server runs and that the URL's host, port, database, user and "
+                "password are right"
+            )
         text = self._session.describe(error)
         return StoreUnavailable(f"{self._session.where} cannot be used ({text}{advice})")
 

@@ -169,7 +169,7 @@ class _Comparison:
                 continue
             book = DealBook.of(self._book(claim))
             if claim.volume > VOLUME_TOLERANCE and not book.exits:
-                what = f"a fill of {claim.volume:g} lots"
+                what = f"a fill of {claim.volume:.10g} lots"
                 yield self._missing(claim, claim.event_id, what, ())
                 continue
             yield from self._amounts(claim, book)
@@ -219,7 +219,7 @@ class _Comparison:
                     DifferenceKind.UNKNOWN_CLOSE,
                     self._user_id,
                     tag,
-                    f"{lots:g} lots of position {strange[0].identifier} "
+                    f"{lots:.10g} lots of position {strange[0].identifier} "
                     f"({strange[0].symbol}) were closed under tag {tag}, and no record says so",
                     position=str(strange[0].identifier),
                     found=lots,
@@ -233,7 +233,7 @@ class _Comparison:
                     DifferenceKind.FOREIGN_CLOSE,
                     self._user_id,
                     str(deal.ticket),
-                    f"deal {deal.ticket} took {deal.volume:g} lots out of position "
+                    f"deal {deal.ticket} took {deal.volume:.10g} lots out of position "
                     f"{deal.identifier} ({deal.symbol}): {deal.closed_by.value}",
                     position=str(deal.identifier),
                     found=deal.volume,

@@ -44,7 +44,7 @@ def role_statements(
     tables = [f"{place}.{_quoted(table.name)}" for table in (reconciliation_log, audit_schema)]
     both = ", ".join(tables)
     return (
-        f"REVOKE CREATE ON SCHEMA {place} FROM PUBLIC",
+        f"REVOKE CREATE ON SCHEMA {place} FROM PUBLIC, {write}, {read}",
         f"REVOKE ALL ON {both} FROM PUBLIC, {write}, {read}",
         f"GRANT CONNECT ON DATABASE {base} TO {write}, {read}",
         f"GRANT USAGE ON SCHEMA {place} TO {write}, {read}",

@@ -173,6 +173,19 @@ def migrate(connection: Connection, where: str) -> Sequence[int]:
     return steps
 
 
+def is_empty(connection: Connection, where: str) -> bool:
+    """Whether no step was ever applied to a database.
+
+    Args:
+        connection: with a transaction begun.
+        where: names the database in errors.
+
+    Raises:
+        NewerSchema: a newer version of this software made the schema.
+    """
+    return _version(connection, where) == 0
+
+
 def check_for_reading(connection: Connection, where: str) -> None:
     """Make sure that a database can be read as it is; nothing is changed.
 

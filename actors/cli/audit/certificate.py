@@ -97,6 +97,7 @@ def lines_of(made: Certificate) -> list[str]:
     lines.append(f"  open before: {before}; open after: {after}")
     lines.append(f"  {len(made.closes):,} closes, {attempts:,} attempts")
     lines += [f"  left: {r.position_id}: {r.reason}" for r in made.residuals]
+    lines += [f"  {t.record.event_type.value}: {t.record.description}" for t in made.troubles]
     # Verification holds what else was checked, too: the account's whole trail, with these chains.
     streams = {entry.record.stream for entry in made.places}
     chains = [chain for chain in made.verification.chains if chain.stream in streams]
@@ -105,4 +106,5 @@ def lines_of(made: Certificate) -> list[str]:
         f"  rests on {len(made.places):,} records; {checked:,} checked in "
         f"{len(chains):,} chain{'' if len(chains) == 1 else 's'}, and the account's whole trail"
     )
+    lines += [f"  note: {note}" for note in made.verification.notes]
     return [str(shown(line)) for line in lines]

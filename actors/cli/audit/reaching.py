@@ -120,7 +120,7 @@ class Whereabouts:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"])
             if not field:  # of several fields together
-                raise ValueError(str(first["msg"])) from None
+                raise ValueError(str(first["msg"]).removeprefix("Value error, ")) from None
             raise ValueError(
                 f"{_OPTIONS.get(field, field)}={first['input']!r} is not allowed: "
                 f"{first['msg']} (also settable as RISK_ENGINE_{field.upper()})"

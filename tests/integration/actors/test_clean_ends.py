@@ -44,7 +44,8 @@ async def test_an_order_of_a_dead_life_is_waited_for_though_a_life_without_order
 
 
 async def test_a_life_that_has_waited_and_found_nothing_ends_cleanly(local: Local) -> None:
-    local.another_life(settle_window_s=0.05, deal_lag_s=0.05)
+    # The lease of the life that was killed is over when the third one begins.
+    local.another_life(settle_window_s=0.05, deal_lag_s=0.05, lease_s=0.1)
     await local.add("ann")
     await liquidate(local, trigger("ann", trigger_id="t", severity=Severity.WARNING))
     await local.stage.kill_account("ann")

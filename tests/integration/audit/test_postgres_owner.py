@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from audit.errors import StoreInUse, StoreUnavailable
+from audit import schema
+from audit.errors import NewerSchema, StoreInUse, StoreUnavailable
 from audit.journal_file import _MACHINE_RUN
 from audit.ledger import AuditLedger
 from audit.postgres_owner import PostgresOwner
@@ -45,6 +46,28 @@ def test_the_second_engine_is_refused_with_what_to_do(postgres_url: str, tmp_pat
         assert first.count() == 3
     with AuditLedger(_store(postgres_url), tmp_path / "second.sqlite") as second:
         assert second.count() == 3, "the first let go at its end"
+
+
+def test_an_engine_that_is_refused_leaves_the_schema_as_it_is(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _store(postgres_url)
+    first.open()
+    newer = {**schema.MIGRATIONS, 2: ("a step of a newer version", lambda _: None)}
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "MIGRATIONS", newer)
+        with pytest.raises(StoreInUse):
+            _store(postgres_url).open()
+    first.close()
+    first.open()  # which still knows the schema
+    first.close()
+    monkeypatch.setattr(schema, "MIGRATIONS", newer)
+    second = _store(postgres_url)
+    second.open()
+    second.close()
+    monkeypatch.undo()
+    with pytest.raises(NewerSchema):
+        first.open()
 
 
 def test_other_databases_of_the_server_are_free(postgres: Databases) -> None:

@@ -60,7 +60,8 @@ def roles(bare: Roles) -> Roles:
     statements = role_statements(
         make_url(bare.owner).database or "", writer=names[0], reader=names[1]
     )
-    _run(bare.owner, *statements, *statements)
+    writer = '"' + names[0].replace('"', '""') + '"'
+    _run(bare.owner, f"GRANT CREATE ON SCHEMA public TO {writer}", *statements, *statements)
     return bare
 
 

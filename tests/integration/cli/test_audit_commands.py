@@ -158,6 +158,16 @@ def test_an_empty_choice_is_an_empty_file(run: Callable[..., Result], tmp_path: 
     assert len(file.read_text(encoding="utf-8").splitlines()) == 1
 
 
+def test_a_password_that_is_given_twice_is_refused_in_plain_words(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RISK_ENGINE_AUDIT_PASSWORD", "Zq-second")
+    result = run("tail", "--store", "postgresql+psycopg://u:Zq-first@db/risk")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("audit_password is given twice")
+    assert "Zq" not in result.output
+
+
 def test_a_file_is_replaced_only_if_that_is_wanted(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:
@@ -335,3 +345,12 @@ def test_ctrl_c_ends_following_quietly(folder: Path, monkeypatch: pytest.MonkeyP
 def test_every_kind_of_record_can_be_asked_for(run: Callable[..., Result]) -> None:
     for kind in EventType:
         assert run("search", "--type", kind.value).exit_code == 0
+
+
+def test_a_wrong_store_is_told_without_its_password_and_without_other_peoples_words() -> None:
+    told = CliRunner().invoke(
+        app, ["audit", "stats", "--store", "postgresql+psycopg://u:p@h/db?password=hidden-8"]
+    )
+    assert told.exit_code == 2
+    assert told.stderr.startswith("audit_url='postgresql+psycopg://***@h/db?password=***'")
+    assert "hidden-8" not in told.output

@@ -137,6 +137,17 @@ def test_digests_that_are_not_all_here_prove_and_those_without_their_end_do_not(
     assert not certify(altered_rows, engine.heads(), own_digests(path, end)).is_proven
 
 
+def test_what_could_not_be_held_against_anything_outside_is_said() -> None:
+    engine = Engine().liquidate()
+    alone = certify(engine.rows())
+    assert alone.is_proven
+    assert any("no journal" in note for note in alone.verification.notes)
+    assert any("no digests" in note for note in alone.data()["verification"]["notes"])
+    assert "there is no journal to hold the records against" in certificate_page(alone)
+    with_journal = certify(engine.rows(), engine.heads())
+    assert not any("no journal" in note for note in with_journal.verification.notes)
+
+
 def test_a_record_that_was_removed_is_missed() -> None:
     rows = Engine().liquidate().rows()
     del rows[1]  # the sighting before
@@ -281,6 +292,16 @@ def test_attempts_that_account_for_all_lots_leave_no_order_untold() -> None:
 def test_deals_stand_with_the_brokers_own_time() -> None:
     page = certificate_page(certify(Engine().liquidate().rows()))
     assert 'data-name="broker&#39;s time">2015-02-25 10:30:00.123</td>' in page
+
+
+def test_tables_of_numbers_are_marked_as_those_that_break_no_word() -> None:
+    page = certificate_page(certify(Engine().liquidate(OPEN).rows()))
+    assert "th, .number, .firm td, .left td + td, .places td { overflow-wrap: normal; }" in page
+    kinds = {table.partition(">")[0].strip(): table for table in page.split("<table")[1:]}
+    assert {'class="left"', 'class="wide firm"', 'class="wide places"'} <= kinds.keys()
+    for name in ("deal", "attempt"):
+        (table,) = [t for t in page.split("<table")[1:] if f"<th>{name}</th>" in t]
+        assert table.startswith(' class="wide firm"')
 
 
 def test_json_is_the_same_for_the_same_records() -> None:

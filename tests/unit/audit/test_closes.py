@@ -77,6 +77,12 @@ def test_status_tells_success_from_failure(success: bool, outcome: Outcome, stat
     assert result_of(record) == replace(result, durable=True)
 
 
+def test_a_price_is_told_with_all_its_digits() -> None:
+    result = replace(a_result(), closed_price=96123.45, volume=1234567.5)
+    told = close_record(result, an_evidence(), user_id="u1").description
+    assert "1234567.5 lots at 96123.45," in told
+
+
 def test_nothing_sent_leaves_no_times_of_sending() -> None:
     record = _trip(a_result(), replace(an_evidence(), attempts=(), side=None, deals=()))
     assert (record.sent_at, record.filled_at) == (None, None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actors.cli.audit.certificate import lines_of
+from audit.certificate_page import certificate_page
 from audit.closes import close_record
+from audit.differences import Difference, DifferenceKind, difference_record
 from audit.events import episode_finished, trigger_accepted
 from engine.models import PositionRef
 from tests.unit.audit.samples import NOW, a_result, a_trigger, an_evidence
@@ -33,3 +35,21 @@ def test_orders_that_no_record_describes_are_told() -> None:
     lines = lines_of(certify(engine.rows()))
     assert any("1 close rests on orders that no record describes" in line for line in lines)
     assert not any(line.startswith("  first order +") for line in lines)
+
+
+def test_what_went_wrong_besides_is_at_the_top_and_changes_no_verdict() -> None:
+    engine = Engine().liquidate()
+    grave, mild = (
+        Difference(kind, "u1", "7", f"deal {number}", trigger_id="trigger-1")
+        for number, kind in enumerate((DifferenceKind.MISSING_DEAL, DifferenceKind.FOREIGN_CLOSE))
+    )
+    for one in (grave, mild):
+        engine.write(difference_record(one, occurred_at=NOW + 90), engine.supervisor)
+    made = certify(engine.rows())
+    assert (made.title, len(made.incidents)) == ("FLAT", 2)
+    told = "reconcile_difference: missing deal: deal 0"
+    lines = lines_of(made)
+    assert f"  {told}" in lines
+    assert not any("deal 1" in line for line in lines)
+    page = certificate_page(made)
+    assert told in page[: page.index("<section>")]
