@@ -193,17 +193,19 @@ class _Comparison:
         elif claim.outcome is Outcome.DONE:
             others = (d for d in book.exits if not is_close_tag(d.comment))
             counted = (*book.entries, *ours, *others)
-            if volume_of(book.entries) < volume_of(book.exits) - VOLUME_TOLERANCE:
+            entered, left = volume_of(book.entries), volume_of(book.exits)
+            if not claim.deals and entered < left - VOLUME_TOLERANCE:
                 counted = ()  # a summary, and its entries are older than what was read
+        least = book.closed_under(claim.tag)
         if claim.outcome is not Outcome.ALREADY_CLOSED:
             # A deal that turned a net position around has closed a part of its lots only.
-            least, most = book.closed_under(claim.tag), volume_of(ours)
-            if not least - VOLUME_TOLERANCE <= claim.volume <= most + VOLUME_TOLERANCE:
+            most = volume_of(ours) + VOLUME_TOLERANCE
+            if not least - VOLUME_TOLERANCE <= claim.volume <= most:
                 yield self._amount(DifferenceKind.VOLUME, claim, claim.volume, least, ours)
         price = average_price(exits)
         if None not in (price, claim.price) and not _is_near(claim.price, price):
             yield self._amount(DifferenceKind.PRICE, claim, claim.price, price, exits)
-        if counted and exits and claim.volume >= volume_of(ours) - VOLUME_TOLERANCE:
+        if counted and exits and claim.volume >= least - VOLUME_TOLERANCE:
             pnl = profit_and_loss(counted)
             if claim.pnl is None or abs(claim.pnl - pnl) > PNL_TOLERANCE:
                 yield self._amount(DifferenceKind.PNL, claim, claim.pnl, pnl, counted)

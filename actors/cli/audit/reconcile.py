@@ -49,6 +49,8 @@ def reconcile(
     not for every account; 130 interrupted.
     """
     with explained():
+        if user is not None and not user.strip():
+            raise ValueError(f"--user={user!r} is not allowed: it must not be empty")
         with running_engine(Whereabouts(namespace=namespace, address=address)) as engine:
             reports = engine.reconcile(user)
         if as_json:
@@ -69,7 +71,9 @@ def status_of(reports: Sequence[AccountReconciled], *, strict: bool = False) -> 
 
 
 def lines_of(reports: Sequence[AccountReconciled]) -> list[str]:
-    """Say for people what was found."""
+    """Say for people what was found; what a broker wrote may not steer their terminal."""
+    from audit.certificate_page import shown
+
     lines = []
     for report in reports:
         if report.error is not None:
@@ -85,7 +89,7 @@ def lines_of(reports: Sequence[AccountReconciled]) -> list[str]:
         for one in report.differences:
             known = "" if one.is_new else " (on record already)"
             lines.append(f"  {one.kind.value}: {one.text}{known}")
-    return lines or ["no accounts: nothing to compare"]
+    return [str(shown(line)) for line in lines] or ["no accounts: nothing to compare"]
 
 
 @contextmanager

@@ -221,10 +221,16 @@ def _plainly(kind: EventType, status: Status, description: str) -> Text:
     return Text(f"{subject.replace('_', ' ')} {told}".strip(), style=style)
 
 
+def _state(episode: PastEpisode) -> Text:
+    """Say how it ended: one of named positions leaves the rest of the account as it is."""
+    mandate = episode.mandate
+    names = mandate is not None and mandate.positions is not None
+    told = "closed as asked" if names and episode.state == "flat" else episode.state
+    return Text(told, style=_STATE_STYLES.get(episode.state, "bold"))
+
+
 def _episode(episode: PastEpisode) -> Text:
-    text = Text.assemble(
-        "episode ", (episode.state, _STATE_STYLES.get(episode.state, "bold")), style="bold"
-    )
+    text = Text.assemble("episode ", _state(episode), style="bold")
     mandate = episode.mandate
     if mandate is not None:
         text.append(f"\n{mandate.reason}", style="not bold")
@@ -240,7 +246,8 @@ def _episode(episode: PastEpisode) -> Text:
         took = (ended.occurred_at - begun) / 1e6
         text.append(f"\nended after {took:.6f} s: {ended.description}", style="not bold")
     for close in episode.closes[:_SHOWN_POSITIONS]:
-        text.append(f"\n  {close.position_id}  {close.outcome}", style="not bold")
+        after = "" if begun is None else f"{(close.occurred_at - begun) / 1e6:+.6f} s  "
+        text.append(f"\n  {after}{close.position_id}  {close.outcome}", style="not bold")
         if close.pnl is not None:
             text.append(f"  P&L {close.pnl:,.2f}", style="not bold")
     if len(episode.closes) > _SHOWN_POSITIONS:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from actors.cli.audit.reconcile import lines_of, status_of
+from actors.cli.main import app
 from audit.differences import AccountReconciled, Difference, DifferenceKind
 
 
@@ -48,3 +50,15 @@ def test_people_are_told_what_and_whether_it_is_news() -> None:
     assert told[1] == "  closed by others: deal 4 was by hand"
     assert told[2].endswith("(on record already)")
     assert told[3] == "bob: not done: the broker is away"
+
+
+def test_what_a_broker_wrote_does_not_steer_the_terminal() -> None:
+    wrote = Difference(DifferenceKind.FOREIGN_CLOSE, "ann", "4", "of EUR\x1b[2JUSD")
+    (_, told) = lines_of([AccountReconciled("ann", differences=(wrote,))])
+    assert told == "  closed by others: of EUR\\u001b[2JUSD"
+
+
+def test_an_empty_user_is_refused_before_an_engine_is_looked_for() -> None:
+    told = CliRunner().invoke(app, ["audit", "reconcile", "--user", " "])
+    assert told.exit_code == 2
+    assert "--user=' ' is not allowed: it must not be empty" in told.output

@@ -99,6 +99,21 @@ def test_an_order_that_turned_a_net_position_around_closed_what_was_open() -> No
     assert Kind.VOLUME in kinds(found(claim, small, turning))
 
 
+def test_the_profit_of_an_order_that_turned_a_net_position_around_is_compared() -> None:
+    small = replace(ENTRY, volume=0.4)
+    turning = deal(2, DealEntry.INOUT, profit=-5.0)
+    assert found(replace(CLAIM, volume=0.4), small, turning) == []
+    (differing,) = found(replace(CLAIM, volume=0.4, pnl=-99.0), small, turning)
+    assert (differing.kind, differing.recorded, differing.found) == (Kind.PNL, -99.0, -6.0)
+
+
+def test_a_deal_that_came_later_is_a_difference_in_lots_and_not_one_more_in_profit() -> None:
+    partly = replace(CLAIM, volume=0.4)
+    assert kinds(found(partly, ENTRY, replace(EXIT, volume=0.4), replace(EXIT, ticket=3))) == [
+        Kind.VOLUME
+    ]
+
+
 def test_a_close_by_others_that_a_record_covers_is_known() -> None:
     by_stop = replace(EXIT, comment="", closed_by=ClosedBy.STOP_LOSS)
     gone = replace(CLAIM, outcome=Outcome.ALREADY_CLOSED, volume=0.0)
