@@ -34,6 +34,9 @@ BAD: list[tuple[str, str, str]] = [
     ('"config_hash":"c0ffee",', "", "lacks members"),
     ('"outcome":"done","pnl":-13.34,', '"pnl":-13.34,"outcome":"done",', "lacks members"),
     ('"event_id":"', '"event_id":"A', "it must be a UUID"),
+    ('"event_id":"3', '"event_id":"x', "it must be a UUID"),
+    ('"event_id":"3', '"event_id":"-', "it must be a UUID"),
+    ('"event_id":"35', '"event_id":"3A', "it must be a UUID"),
     ('"seq":1,', '"seq":2,', "another event or place"),
     ('"stream":"account:u1:1"', '"stream":"account:u1:2"', "another event or place"),
     (',"meta_data":', ',"meta":', "lacks its members"),
@@ -94,6 +97,9 @@ def test_what_is_damaged_is_refused(
         ('"version":"0.1.0"', '"version":{"a":1}'),
         ('"meta_data":{', '"meta_data":{{'),
         ('"volume":0.5}', '"volume":0.5}}'),
+        ('{"attempts"', '{"recorded_at":5,"attempts"'),
+        ('{"attempts"', '{"late":null,"attempts"'),
+        ('"volume":0.5}', '"volume":0.5,"hash":"00"}'),
     ],
 )
 def test_what_its_columns_would_not_give_back_to_the_byte_is_refused(old: str, new: str) -> None:
