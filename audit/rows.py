@@ -7,6 +7,7 @@ back exactly what it was given.
 from __future__ import annotations
 
 import threading
+from operator import attrgetter
 from typing import Annotated, Any, TypeAlias, Union
 
 import msgspec
@@ -64,6 +65,9 @@ _Content = msgspec.defstruct(
 )
 """A record's content: its members in canonical order, ``meta_data`` as it was written. With its
 own values put in, it has all of a row's, in order."""
+_reals = attrgetter(*(name for name, kinds in KINDS.items() if float in kinds))
+_LEAST_PLAIN, _LEAST_HUGE = 1e-4, 1e16
+"""From the one to below the other, Python writes a float without an exponent, as msgspec does."""
 _read = msgspec.json.Decoder(_Content).decode
 _write = msgspec.json.Encoder().encode_into
 
@@ -122,8 +126,11 @@ def _plain_content(body: bytes) -> Any:
         return None
     written = _scratch.written
     _write(content, written)
-    if written != body:  # a float with an exponent; or the order is not ours
+    if written != body:  # the order is not ours, or a float has an exponent
         return None
+    for real in _reals(content):
+        if real and not _LEAST_PLAIN <= abs(real) < _LEAST_HUGE:
+            return None  # msgspec writes it with other digits than we do
     return content if is_event_id(content.event_id) else None
 
 

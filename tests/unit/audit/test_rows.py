@@ -84,6 +84,10 @@ def test_what_is_damaged_is_refused(
         ('"pnl":-13.34,"position_id', '"pnl":-13.340,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":-1.334E1,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":NaN,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":1e16,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":-1.5e16,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":0.00001,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":1.5e-7,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":1e999,"position_id'),
         ('"ticket":1001,"trigger', f'"ticket":{-(2**63)},"trigger'),
         ('"predecessor":null', '"predecessor": null'),
@@ -119,7 +123,9 @@ def test_any_text_comes_back(text: str) -> None:
     assert (read.description, read.symbol, read.meta_data) == (text, text, {"x": text})
 
 
-@pytest.mark.parametrize("number", [0.0, -0.0, 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 0.1])
+@pytest.mark.parametrize(
+    "number", [0.0, -0.0, 1e16, -9.9e15, 1e-4, 9e-5, 1e-7, 5e-324, 1.7976931348623157e308, 0.1]
+)
 def test_any_number_comes_back(number: float) -> None:
     record = ChainWriter("account:u1:1").seal(replace(a_close(1), pnl=number))
     row = row_of(record, NOW, False)
