@@ -6,7 +6,7 @@ Of use only for work that lets go of the interpreter's lock, as DuckDB's does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from audit.store import Meanwhile
 
@@ -27,15 +27,18 @@ class Beside:
         """Do ``work``, and ``meanwhile`` over and over until either is done; then end ``work``.
 
         Raises:
-            Exception: what ``work`` raised.
+            Exception: what ``work`` raised, or ``meanwhile``.
         """
         if meanwhile is None:
             work()
             return
         self._threads = self._threads or ThreadPoolExecutor(1, self._name)
         working = self._threads.submit(work)
-        while not working.done() and meanwhile():
-            pass
+        try:
+            while not working.done() and meanwhile():
+                pass
+        finally:
+            wait([working])  # whatever happens: nobody may touch what it works on
         working.result()
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -127,7 +128,7 @@ class PostgresStore:
             for opened in (connection, engine):
                 try:
                     if isinstance(opened, Connection):
-                        if not opened.invalidated and native(opened).closed:
+                        if not opened.invalidated and _is_useless(opened):
                             opened.invalidate()  # or SQLAlchemy would end a transaction first
                         opened.close()
                     elif opened is not None:
@@ -239,8 +240,7 @@ class PostgresStore:
                     with self._session.bounded(connection):
                         yield connection
                 except BaseException:
-                    # Otherwise SQLAlchemy would connect anew by itself: that is our caller's.
-                    if connection.closed or connection.invalidated or native(connection).closed:
+                    if _is_useless(connection):
                         self.close()
                     raise
 
@@ -270,6 +270,14 @@ class PostgresStore:
             )
         text = self._session.describe(error)
         return StoreUnavailable(f"{self._session.where} cannot be used ({text}{advice})")
+
+
+def _is_useless(connection: Connection) -> bool:
+    """Whether a connection was lost, or left in the middle of an exchange."""
+    # SQLAlchemy would connect anew by itself: that is our caller's to do.
+    if connection.closed or connection.invalidated or native(connection).closed:
+        return True
+    return native(connection).info.transaction_status is TransactionStatus.ACTIVE
 
 
 def _reading(name: str) -> ColumnElement[Any]:

@@ -63,6 +63,22 @@ def test_a_journal_that_fails_in_the_middle_leaves_nothing_behind(
     assert store.insert_batch(rows).inserted == good + 1
 
 
+@pytest.mark.parametrize("count", [3, MANY])
+def test_other_work_that_fails_loses_and_doubles_nothing(store: AuditStore, count: int) -> None:
+    """It must not, but a bug in it should not cost a record."""
+    rows = rows_of(count)
+
+    def fail() -> bool:
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        store.insert_batch(rows, fail)
+    store.close()
+    store.open()
+    report = store.insert_batch(rows)
+    assert report.inserted + report.known == count == store.count()
+
+
 def test_the_next_batch_is_read_while_the_database_works(
     store: AuditStore, journal: Journal, backlog: Backlog
 ) -> None:

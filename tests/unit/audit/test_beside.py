@@ -55,3 +55,20 @@ def test_after_its_end_it_can_be_used_again(beside: Beside) -> None:
     done: list[str] = []
     beside.do(lambda: done.append("again"), lambda: False)
     assert done == ["again"]
+
+
+def test_the_work_is_over_also_if_the_other_fails(beside: Beside) -> None:
+    is_over = threading.Event()
+    go_on = threading.Event()
+
+    def work() -> None:
+        go_on.wait(10)
+        is_over.set()
+
+    def fail() -> bool:
+        go_on.set()
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        beside.do(work, fail)
+    assert is_over.is_set()
