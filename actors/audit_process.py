@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 from actors.audit import AuditActor
 from actors.registry import Registry
-from audit.fill_batch import SWITCH_S
+from audit.fill_batch import prepare_process
 from engine.config import EngineConfig
 
 
@@ -15,6 +13,6 @@ class AuditProcess(AuditActor):
 
     def __init__(self, namespace: str) -> None:
         """Read the configuration; journal and store are opened at the first call."""
-        sys.setswitchinterval(SWITCH_S)  # appending and filling share this process
+        prepare_process()  # appending and filling share it
         config: EngineConfig = Registry(namespace).get("config", "engine")
         super().__init__(config.journal_path, config.store_url, config.digests_file)

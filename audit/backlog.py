@@ -21,12 +21,33 @@ _CHUNK = 2_000
 
 
 class Waiting(NamedTuple):
-    """A record that the journal still holds whole."""
+    """A record that the journal still holds whole.
+
+    Flat, as SQLite gives it out: a fill makes many of them.
+    """
 
     ordinal: int
-    record: SealedRecord
     recorded_at: int
-    late: bool
+    late: int
+    """0 or 1."""
+    event_id: str
+    stream: str
+    seq: int
+    prev_hash: bytes
+    hash: bytes
+    body: bytes
+
+    @property
+    def record(self) -> SealedRecord:
+        """The record by itself."""
+        return SealedRecord._make(self[3:])
+
+
+WAITING = (
+    "SELECT r.ordinal, r.recorded_at, r.late, r.event_id, s.name, r.seq, r.prev_hash, r.hash, "
+    "r.body FROM records r JOIN streams s ON s.id = r.stream_id WHERE r.body IS NOT NULL AND "
+)
+"""How each :class:`Waiting` is read; a condition on ``r`` follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,8 @@ class Backlog:
         self._journal = journal
         self._keep_whole = keep_whole
         self._keep_identities = max(keep_whole, keep_identities)
+        self._merged: int | None = None
+        """Ordinal of the newest record when all of SQLite's log was merged, as far as we know."""
         self._lock = threading.Lock()
         with explained(journal.path):
             self._connection = connect(journal.path)
@@ -109,7 +132,7 @@ class Backlog:
         Raises:
             JournalUnavailable: it could not be noted.
         """
-        with self._journal.writing() as connection:
+        with self._writing() as connection:
             connection.execute("UPDATE progress SET given = ?", (ordinal,))
 
     def after(self, ordinal: int, limit: int) -> list[Waiting]:
@@ -276,7 +299,10 @@ class Backlog:
 
     def merge(self) -> None:
         """Merge SQLite's log into the journal's file; appending does not wait for it."""
-        self._select("PRAGMA wal_checkpoint(PASSIVE)")
+        newest = self._journal.newest
+        if newest != self._merged:
+            ((_, pages, merged),) = self._select("PRAGMA wal_checkpoint(PASSIVE)")
+            self._merged = newest if pages == merged else None
 
     def keep_apart(self, waiting: Waiting, reason: str) -> SetAside:
         """Take a record that the store cannot hold out of the line, and keep it apart.
@@ -284,19 +310,19 @@ class Backlog:
         Raises:
             JournalUnavailable: it stays in the line.
         """
-        with self._journal.writing() as connection:
+        with self._writing() as connection:
             apart = self._journal.keep_apart(waiting.record, reason, self._journal.clock.wall_us())
             connection.execute("DELETE FROM records WHERE ordinal = ?", (waiting.ordinal,))
         return apart
 
     def _waiting(self, where: str, *values: int) -> list[Waiting]:
-        rows = self._select(
-            "SELECT r.ordinal, r.event_id, s.name, r.seq, r.prev_hash, r.hash, r.body, "
-            "r.recorded_at, r.late FROM records r JOIN streams s ON s.id = r.stream_id "
-            f"WHERE r.body IS NOT NULL AND {where}",
-            *values,
-        )
-        return [Waiting(row[0], SealedRecord._make(row[1:7]), row[7], row[8] == 1) for row in rows]
+        return list(map(Waiting._make, self._select(WAITING + where, *values)))
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._journal.writing() as connection:
+            self._merged = None
+            yield connection
 
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:

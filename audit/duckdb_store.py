@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,13 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from audit.beside import Beside
 from audit.chain import ChainHead
-from audit.errors import StoreDamaged, StoreInUse, StoreUnavailable
+from audit.errors import JournalUnavailable, StoreDamaged, StoreInUse, StoreUnavailable
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
 from audit.schema import migrate, reconciliation_log
-from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
+from audit.store import InsertReport, Meanwhile, RowsRefused, StoreOpened, StreamExtent
 from engine.clock import Clock, SystemClock, to_datetime
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class DuckDBStore:
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._beside = Beside("audit-duckdb")
 
     @property
     def is_open(self) -> bool:
@@ -108,6 +111,7 @@ class DuckDBStore:
     def close(self) -> None:
         """Let go of the file; harmless when done twice."""
         with self._lock:
+            self._beside.close()
             connection, engine = self._connection, self._engine
             self._connection = self._engine = None
             for opened in (connection, engine):
@@ -119,19 +123,19 @@ class DuckDBStore:
                 except (duckdb.Error, SQLAlchemyError) as error:
                     logger.warning("audit store %s did not close cleanly: %s", self.path, error)
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows in one transaction; see :meth:`audit.store.AuditStore.insert_batch`."""
-        if not rows:
-            return InsertReport(0)
         try:
-            with self._transaction() as connection:
-                self._append(connection, rows)
-            return InsertReport(len(rows))
+            with self._lock, self._explained(), self._opened().begin() as transaction:
+                count = self._append(transaction.connection, rows, meanwhile)
+                self._beside.do(transaction.commit, meanwhile)
+                return InsertReport(count)
         except _DuplicateKey:
+            rows = list(rows)
             with self._transaction() as connection:
                 new, contradictions = self._sift(connection, rows)
                 if new:
-                    self._append(connection, new)
+                    self._append(connection, new, meanwhile)
             known = len(rows) - len(new) - len(contradictions)
             return InsertReport(len(new), known, contradictions)
 
@@ -264,12 +268,18 @@ class DuckDBStore:
         with self._transaction() as connection:
             return [tuple(row) for row in connection.execute(statement).fetchall()]
 
-    def _append(self, connection: Connection, rows: Sequence[Row]) -> None:
+    def _append(
+        self, connection: Connection, rows: Iterable[Row], meanwhile: Meanwhile | None
+    ) -> int:
         appender = _native(connection).query_appender(_INSERT, _SOURCE)
         try:
-            for first in range(0, len(rows), _SLICE):
-                appender.append_rows(rows[first : first + _SLICE])
-            appender.flush()
+            count = 0
+            rest = iter(rows)
+            while piece := list(islice(rest, _SLICE)):
+                appender.append_rows(piece)
+                count += len(piece)
+            self._beside.do(appender.flush, meanwhile)
+            return count
         except duckdb.ConstraintException as error:
             if "NOT NULL" in str(error):
                 raise RowsRefused(f"store={str(self.path)!r} refuses a row: {error}") from error
@@ -277,6 +287,9 @@ class DuckDBStore:
         except (duckdb.DataError, duckdb.InvalidInputException, UnicodeError) as error:
             appender.clear()  # or it warns of what it dropped
             raise RowsRefused(f"store={str(self.path)!r} refuses a row: {error}") from error
+        except JournalUnavailable:
+            appender.clear()
+            raise
 
     def _sift(
         self, connection: Connection, rows: Sequence[Row]

@@ -1,129 +1,214 @@
-"""A batch for the store: read from the journal, checked, and in the shape that the store takes."""
+"""A batch for the store: read from the journal, checked, and in the shape that the store takes.
+
+Reading is spread over the time that the database needs anyway. A batch is read piece by piece as
+the store asks for its rows, so that a server has something to do from the first piece on; and
+whenever the store would wait for the database, some more is read instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+import gc
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from audit.backlog import Backlog, Waiting
+from audit.errors import JournalUnavailable
 from audit.rows import Row, row_of
 
-_HOT = 500
-"""Records read and taken apart at a time: about a megabyte, which stays in the processor's cache
-between the one and the other."""
+_PIECE = 50
+"""Records read at a time, which takes about half a millisecond."""
+_SWITCH_S = 0.0005
+
+
+def prepare_process() -> None:
+    """Set the interpreter up for a process that appends to a journal and fills a store from it.
+
+    A thread keeps the interpreter for half a millisecond at most while another wants it. Python's
+    own 5 ms are as long as a whole batch, and an append, which lets go of the interpreter at each
+    statement, would wait for them again and again. And what was made so far, which is mostly
+    modules, is not searched for garbage any more: a fill makes enough objects for that to be done
+    often, and everything else stands still meanwhile.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True, slots=True)
-class FillBatch:
-    """Records in order, parted by whether a store can hold them."""
+class TakenApart:
+    """Records, parted by whether a store can hold them."""
 
-    ordinals: list[int] = field(default_factory=list)
-    """All of them."""
-    rows: list[Row] = field(default_factory=list)
-    """Those that it can hold, taken apart."""
-    rows_from: list[int] = field(default_factory=list)
-    """Ordinals of what they were made from."""
-    unfit: list[tuple[int, str]] = field(default_factory=list)
-    """Those that no store can hold, each with the reason."""
+    ordinals: list[int]
+    """Those of all records."""
+    rows: list[Row]
+    """What a store can hold."""
+    rows_from: list[int]
+    """Ordinals of the records that the rows were made from."""
+    unfit: list[tuple[int, str]]
+    """Ordinals of those that no store can hold, each with the reason."""
 
-    def take_apart(self, waiting: Sequence[Waiting]) -> None:
-        """Turn records into rows, and find those that no store can hold."""
-        for ordinal, record, recorded_at, late in waiting:
-            self.ordinals.append(ordinal)
+    @classmethod
+    def of(cls, waiting: Sequence[Waiting]) -> Self:
+        """Check records, and make rows of them."""
+        ordinals = [one.ordinal for one in waiting]
+        try:
+            rows = [row_of(one[3:], one[1], one[2] == 1) for one in waiting]
+            return cls(ordinals, rows, ordinals, [])
+        except ValueError:  # one of them; there seldom is any
+            apart = cls(ordinals, [], [], [])
+        for one in waiting:
             try:
-                self.rows.append(row_of(record, recorded_at, late))
+                apart.rows.append(row_of(one.record, one.recorded_at, one.late == 1))
             except ValueError as error:
-                self.unfit.append((ordinal, str(error)))
+                apart.unfit.append((one.ordinal, str(error)))
             else:
-                self.rows_from.append(ordinal)
+                apart.rows_from.append(one.ordinal)
+        return apart
 
 
-def read_batch(backlog: Backlog, after: int, size: int) -> FillBatch:
-    """Make a batch of the records that follow an ordinal.
+class FillBatch:
+    """The records that follow an ordinal, in order, parted by whether a store can hold them.
+
+    Once it was read to its end, it is complete: what the journal gets later belongs to the next.
 
     Args:
         backlog: the journal's side.
         after: the ordinal.
         size: records at most.
-
-    Raises:
-        JournalUnavailable: they cannot be read.
     """
-    batch = FillBatch()
-    while len(batch.ordinals) < size:
-        asked = min(_HOT, size - len(batch.ordinals))
-        waiting = backlog.after(batch.ordinals[-1] if batch.ordinals else after, asked)
-        batch.take_apart(waiting)
-        if len(waiting) < asked:
-            break
-    return batch
 
+    def __init__(self, backlog: Backlog, after: int, size: int) -> None:
+        """Nothing is read yet."""
+        self.after = after
+        self.is_complete = False
+        """Whether nothing will be added to it."""
+        self.ordinals: list[int] = []
+        """Those of all records that were read."""
+        self.rows_from: list[int] = []
+        """Ordinals of the records that the rows were made from."""
+        self.unfit: list[tuple[int, str]] = []
+        """Ordinals of those that no store can hold, each with the reason."""
+        self._backlog = backlog
+        self._size = size
+        self._waiting: deque[list[Row]] = deque()
+        self._was_given = False
+        self._saw_end = False
 
-SWITCH_S = 0.0005
-"""How long a thread should keep the interpreter while another wants it, seconds, in a process that
-fills a store (``sys.setswitchinterval``). Python's own 5 ms are as long as a whole batch, and an
-append, which lets go of the interpreter at each statement, would wait for them again and again."""
-_FEWEST_AHEAD = 50
-"""Where batches are smaller than this, two threads cost more by handing the interpreter to each
-other than they gain."""
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many records as it may."""
+        return len(self.ordinals) >= self._size
+
+    def __iter__(self) -> Iterator[Row]:
+        """Give out all rows, reading on in between.
+
+        They are not kept: whoever goes through them again has the journal read again.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if self._was_given:
+            yield from self._again()
+            return
+        while self._waiting or self.read_on():
+            if self._waiting:
+                self._was_given = True
+                yield from self._waiting.popleft()
+
+    def read_on(self) -> bool:
+        """Read a piece; what is there when this finds no more completes the batch.
+
+        Returns:
+            Whether there was anything.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if self.is_complete:
+            return False
+        found = 0 if self.is_full else self._read_piece()
+        self.is_complete = self._saw_end or self.is_full
+        return found > 0
+
+    def read_ahead(self) -> bool:
+        """Read a piece before anyone asks for it, which completes nothing.
+
+        Returns:
+            Whether there may be more.
+
+        Raises:
+            JournalUnavailable: it cannot be read.
+        """
+        if self.is_complete or self.is_full or self._saw_end:
+            return False
+        return self._read_piece() > 0
+
+    def _read_piece(self) -> int:
+        wanted = min(_PIECE, self._size - len(self.ordinals))
+        last = self.ordinals[-1] if self.ordinals else self.after
+        waiting = self._backlog.after(last, wanted)
+        self._saw_end = len(waiting) < wanted
+        apart = TakenApart.of(waiting)
+        self.ordinals += apart.ordinals
+        self.rows_from += apart.rows_from
+        self.unfit += apart.unfit
+        if apart.rows:
+            self._waiting.append(apart.rows)
+        return len(waiting)
+
+    def _again(self) -> Iterator[Row]:
+        while self.read_on():
+            pass
+        self._waiting.clear()
+        for first in range(0, len(self.ordinals), _PIECE):
+            piece = self._backlog.whole(self.ordinals[first : first + _PIECE])
+            yield from TakenApart.of(piece).rows
 
 
 class ReadAhead:
-    """Makes the next batch ready in a thread of its own, while the store takes the one before.
+    """Gives out batches one after another, and reads on when it is told that there is time.
 
-    Small batches are read when they are taken. Used by one thread at a time.
+    Used by one thread at a time. What a batch holds does not depend on how much of it was read
+    ahead.
 
     Args:
         backlog: the journal's side.
         size: records in a batch, at most.
-        fewest_ahead: size from which batches are read ahead.
     """
 
-    def __init__(
-        self,
-        backlog: Backlog,
-        size: int,
-        fewest_ahead: int = _FEWEST_AHEAD,
-    ) -> None:
+    def __init__(self, backlog: Backlog, size: int) -> None:
         """Nothing is read yet."""
-        self._fewest_ahead = fewest_ahead
         self._backlog = backlog
         self._size = size
-        self._threads: ThreadPoolExecutor | None = None
-        self._next: tuple[int, Future[FillBatch]] | None = None
+        self._given: FillBatch | None = None
+        self._next: FillBatch | None = None
 
     def take(self, after: int) -> FillBatch:
-        """Return the records after an ordinal, as read ahead or read now.
-
-        Raises:
-            JournalUnavailable: they cannot be read.
-        """
+        """Return the batch of the records after an ordinal, as far as it was read."""
         ahead, self._next = self._next, None
-        if ahead is not None and ahead[0] == after:
-            batch = ahead[1].result()
-            if batch.ordinals:  # where there was nothing, there may be something by now
-                return batch
-        return self._read(after)
+        if ahead is None or ahead.after != after:
+            ahead = FillBatch(self._backlog, after, self._size)
+        self._given = ahead
+        return ahead
 
-    def begin(self, batch: FillBatch) -> None:
-        """Begin to read what follows a batch, unless nothing does."""
-        if len(batch.ordinals) == self._size >= self._fewest_ahead:
-            after = batch.ordinals[-1]
-            self._threads = self._threads or ThreadPoolExecutor(1, "audit-read-ahead")
-            self._next = after, self._threads.submit(self._read, after)
+    def read_on(self) -> bool:
+        """Read a piece of the batch that was given out, or else of the one that follows it.
 
-    def settle(self) -> None:
-        """Wait until nothing is being read."""
-        if self._next is not None:
-            self._next[1].exception()
-
-    def close(self) -> None:
-        """End the thread, until there is something to read again."""
-        self._next = None
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
-
-    def _read(self, after: int) -> FillBatch:
-        return read_batch(self._backlog, after, self._size)
+        Returns:
+            Whether there may be more to read. Not if the journal cannot be read either: who needs
+            the records will meet with that.
+        """
+        given = self._given
+        try:
+            if given is None or not given.is_complete:
+                return given is not None and given.read_ahead()
+            if not given.is_full:
+                return False
+            if self._next is None:
+                self._next = FillBatch(self._backlog, given.ordinals[-1], self._size)
+            return self._next.read_ahead()
+        except JournalUnavailable:
+            return False

@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from audit.backlog import Backlog
 from audit.digest_keeper import DigestKeeper
 from audit.errors import JournalUnavailable, StoreUnavailable
-from audit.fill_batch import FillBatch, ReadAhead
+from audit.fill_batch import FillBatch, ReadAhead, TakenApart
 from audit.gaps import StreamGap, described, find_gaps
 from audit.rows import EVENT_ID, Row
 from audit.store import AuditStore, RowsRefused
@@ -207,7 +207,6 @@ class Filler:
             self._thread.join()
             self._thread = None
         with self._working:
-            self._ahead.close()
             try:
                 if self._ready:
                     self._checkpoint()
@@ -242,19 +241,14 @@ class Filler:
     def _move(self) -> float | None:
         newest = self._backlog.newest
         batch = self._ahead.take(self.committed)
-        ordinals = batch.ordinals
-        if ordinals:
-            self._ahead.begin(batch)
-            try:
-                self._insert(batch)
-            finally:
-                self._ahead.settle()  # what a step reads does not depend on who is quicker
-            self.committed = ordinals[-1]
+        if batch.ordinals or batch.read_on():
+            self._insert(batch, batch)
+            self.committed = batch.ordinals[-1]
         else:
             self.committed = max(self.committed, newest)  # the last ones were set aside
-        if len(ordinals) < self._policy.batch or self.committed - self._noted >= _NOTED_EVERY:
+        if not batch.is_full or self.committed - self._noted >= _NOTED_EVERY:
             self._note_given()
-        if self._gaps_unsure and len(ordinals) < self._policy.batch:
+        if self._gaps_unsure and not batch.is_full:
             self._look_for_gaps()
             self._gaps_unsure = False
         if self._checkpoint_due is None:
@@ -266,7 +260,7 @@ class Filler:
         ):
             self._checkpoint()
             left = None
-        return 0 if len(ordinals) == self._policy.batch else left
+        return 0 if batch.is_full else left
 
     def _note_given(self) -> None:
         if self._noted == self.committed:
@@ -286,30 +280,30 @@ class Filler:
         self.checkpointed = reached
         self._checkpoint_due = None
 
-    def _insert(self, batch: FillBatch) -> None:
-        for ordinal, reason in batch.unfit:
+    def _insert(self, rows: Iterable[Row], parted: FillBatch | TakenApart) -> None:
+        self._insert_rows(rows, parted.rows_from)
+        for ordinal, reason in parted.unfit:
             self._set_aside(ordinal, reason)
-        self._insert_rows(batch.rows, batch.rows_from)
         if self._checkpoint_due is None:
             self._checkpoint_due = self._clock.monotonic() + self._policy.checkpoint_s
 
-    def _insert_rows(self, rows: Sequence[Row], ordinals: Sequence[int]) -> None:
-        if not rows:
-            return
+    def _insert_rows(self, rows: Iterable[Row], ordinals: Sequence[int]) -> None:
         try:
-            report = self._store.insert_batch(rows)
+            report = self._store.insert_batch(rows, self._ahead.read_on)
         except RowsRefused as refusal:
-            if len(rows) == 1:
+            whole = list(rows)
+            if len(whole) == 1:
                 self._set_aside(ordinals[0], str(refusal))
                 return
-            half = len(rows) // 2
-            self._insert_rows(rows[:half], ordinals[:half])
-            self._insert_rows(rows[half:], ordinals[half:])
+            half = len(whole) // 2
+            self._insert_rows(whole[:half], ordinals[:half])
+            self._insert_rows(whole[half:], ordinals[half:])
             return
-        for row, ordinal in zip(rows, ordinals, strict=True) if report.contradictions else ():
-            reason = report.contradictions.get(row[EVENT_ID])
-            if reason is not None:
-                self._set_aside(ordinal, reason)
+        if report.contradictions:
+            for row, ordinal in list(zip(rows, ordinals, strict=True)):
+                reason = report.contradictions.get(row[EVENT_ID])
+                if reason is not None:
+                    self._set_aside(ordinal, reason)
 
     def _set_aside(self, ordinal: int, reason: str) -> None:
         (one,) = self._backlog.whole([ordinal])
@@ -328,9 +322,8 @@ class Filler:
         lost = [one for one in given if one.event_id not in held]
         again = self._backlog.whole([one.ordinal for one in lost if one.is_whole])
         if again:
-            batch = FillBatch()
-            batch.take_apart(again)
-            self._insert(batch)
+            apart = TakenApart.of(again)
+            self._insert(apart.rows, apart)
             least = "at least " if len(lost) == len(given) == self._policy.compared else ""
             self.alarm(
                 f"the store had lost {least}{len(again)} of the last records that it had "

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audit.apart_registry import ApartRegistry
-from audit.backlog import Waiting
-from audit.chain import ChainHead, SealedRecord
+from audit.backlog import WAITING, Waiting
+from audit.chain import ChainHead
 from audit.digest_registry import DigestEnd, DigestRegistry
 from audit.errors import JournalUnavailable
 from audit.journal_file import APPLICATION_ID, SCHEMA_VERSION, explained
@@ -67,15 +67,12 @@ class JournalReading:
         while True:
             with explained(self._path):
                 rows = self._connection.execute(
-                    "SELECT r.ordinal, r.event_id, s.name, r.seq, r.prev_hash, r.hash, r.body, "
-                    "r.recorded_at, r.late FROM records r JOIN streams s ON s.id = r.stream_id "
-                    "WHERE r.ordinal > ? AND r.body IS NOT NULL ORDER BY r.ordinal LIMIT ?",
-                    (after, size),
+                    f"{WAITING}r.ordinal > ? ORDER BY r.ordinal LIMIT ?", (after, size)
                 ).fetchall()
             if not rows:
                 return
             after = rows[-1][0]
-            yield [Waiting(row[0], SealedRecord(*row[1:7]), row[7], bool(row[8])) for row in rows]
+            yield list(map(Waiting._make, rows))
 
     def _check(self) -> None:
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()

@@ -106,11 +106,11 @@ class _Overlay:
     def lay(self, reading: JournalReading, below: AuditStore | None) -> None:
         """Take what ``below`` does not hold."""
         for batch in reading.not_surely_stored(_BATCH):
-            held = below.hashes_of([one.record.event_id for one in batch]) if below else {}
+            held = below.hashes_of([one.event_id for one in batch]) if below else {}
             rows: list[Row] = []
             for one in batch:
                 try:
-                    row = row_of(one.record, one.recorded_at, one.late)
+                    row = row_of(one.record, one.recorded_at, one.late == 1)
                 except ValueError as error:
                     self._keep_apart(SetAside(one.record, str(error)))
                     continue

@@ -2,14 +2,17 @@
 
 Many rows go in fastest by COPY, which knows no ``ON CONFLICT``. That a row is there already is
 rare; only where COPY says so are the rows copied again, into a temporary table, and the new ones
-inserted from there. Few go in faster one by one, in one round trip all the same.
+inserted from there. Few go in faster as one INSERT. Either is one statement, which is a transaction
+by itself: nobody has to begin or to commit it.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain, islice
 from typing import Any
 
 import psycopg
@@ -34,7 +37,7 @@ from audit.schema import reconciliation_log
 from audit.store import InsertReport
 
 _FEW = 50
-"""Below this many rows single statements are faster than a COPY."""
+"""Below this many rows an INSERT is faster than a COPY."""
 _EPOCH_US = 946_684_800_000_000
 """PostgreSQL counts microseconds from 2000-01-01 UTC: this is that moment, since 1970."""
 
@@ -71,21 +74,38 @@ class MomentDumper(Dumper):
         return struct.pack(">q", obj.us - _EPOCH_US)
 
 
-def insert_rows(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> InsertReport:
-    """Insert rows within the caller's transaction; see :class:`audit.store.AuditStore`.
+def insert_rows(driver: psycopg.Connection[Any], rows: Iterable[Row]) -> InsertReport:
+    """Insert rows in a transaction; see :meth:`audit.store.AuditStore.insert_batch`.
 
     Args:
-        driver: a connection that knows :class:`MomentDumper`.
-        rows: any number.
+        driver: a connection that knows :class:`MomentDumper`, and commits each statement by itself.
+        rows: any number, which can be gone through more than once.
 
     Raises:
         psycopg.Error: among them :data:`CONTENT_ERRORS`, for which a row is to blame.
     """
-    inserted = (_insert_few if len(rows) < _FEW else _insert_many)(driver, rows)
-    if inserted == len(rows):
+    rest = iter(rows)
+    first = list(islice(rest, _FEW))
+    if not first:
+        return InsertReport(0)
+    if len(first) < _FEW:
+        asked, inserted = len(first), _insert_few(driver, first)
+    else:
+        asked, inserted = _insert_many(driver, chain(first, rest), rows)
+    if inserted == asked:
         return InsertReport(inserted)
-    contradictions = _contradictions(driver, rows)
-    return InsertReport(inserted, len(rows) - inserted - len(contradictions), contradictions)
+    contradictions = _contradictions(driver, list(rows))
+    return InsertReport(inserted, asked - inserted - len(contradictions), contradictions)
+
+
+@cache
+def insertion(count: int) -> bytes:
+    """Make the statement that inserts so many rows."""
+    row = f"({', '.join(['%s'] * len(COLUMNS))})"
+    return (
+        f"INSERT INTO reconciliation_log ({_NAMES}) VALUES {', '.join([row] * count)} "
+        "ON CONFLICT DO NOTHING"
+    ).encode()
 
 
 def hashes_of(driver: psycopg.Connection[Any], event_ids: Sequence[str]) -> dict[str, bytes]:
@@ -99,47 +119,56 @@ def hashes_of(driver: psycopg.Connection[Any], event_ids: Sequence[str]) -> dict
 
 
 def _insert_few(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
-    with driver.cursor() as cursor:
-        cursor.executemany(_INSERT_ONE, [_as_parameters(row) for row in rows])
-        return cursor.rowcount
+    values = [value for row in rows for value in as_parameters(row)]
+    return driver.execute(insertion(len(rows)), values).rowcount
 
 
-def _insert_many(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
+def _insert_many(
+    driver: psycopg.Connection[Any], rows: Iterator[Row], again: Iterable[Row]
+) -> tuple[int, int]:
     try:
-        with driver.transaction():  # a savepoint
-            return copy_rows(driver, rows)
+        count = copy_rows(driver, rows)
+        return count, count
     except errors.UniqueViolation:
-        return copy_new_rows(driver, rows)
+        with driver.transaction():
+            return copy_new_rows(driver, again)
 
 
-def copy_rows(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
-    """Copy rows straight into the table.
+def copy_rows(driver: psycopg.Connection[Any], rows: Iterable[Row]) -> int:
+    """Copy rows straight into the table, and count them.
 
     Raises:
         psycopg.errors.UniqueViolation: one of them is there already; none is inserted.
     """
     with driver.cursor() as cursor:
-        _copy(cursor, _COPY, rows)
-        return cursor.rowcount
+        return _copy(cursor, _COPY, rows)
 
 
-def copy_new_rows(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
-    """Copy rows beside the table, and insert those that are not there already."""
+def copy_new_rows(driver: psycopg.Connection[Any], rows: Iterable[Row]) -> tuple[int, int]:
+    """Copy rows beside the table, and insert those that are not there already.
+
+    Returns:
+        How many there are, and how many were inserted.
+    """
     with driver.cursor() as cursor:
         cursor.execute(_MAKE_ARRIVING)
-        _copy(cursor, _COPY_ARRIVING, rows)
+        asked = _copy(cursor, _COPY_ARRIVING, rows)
         cursor.execute(_INSERT_ARRIVED)
-        return cursor.rowcount
+        return asked, cursor.rowcount
 
 
-def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: Sequence[Row]) -> None:
+def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: Iterable[Row]) -> int:
+    count = 0
     with cursor.copy(statement) as copy:
         copy.set_types(_WIRE_TYPES)
         for row in rows:
             copy.write_row(_as_copied(row))
+            count += 1
+    return count
 
 
-def _as_parameters(row: Row) -> list[Any]:
+def as_parameters(row: Row) -> list[Any]:
+    """Return a row as the parameters of an :func:`insertion`."""
     values = list(row)
     for index in _TIMES:
         if values[index] is not None:
@@ -153,7 +182,7 @@ def _as_copied(row: Row) -> list[Any]:
     for index in _TIMES:
         if values[index] is not None:
             values[index] -= _EPOCH_US
-    for index, limit in _LIMITS:  # psycopg would cut off what is too large, without a word
+    for index, limit in _LIMITS:
         if values[index] is not None and not -limit <= values[index] < limit:
             raise OverflowError(f"{COLUMNS[index]}={row[index]!r} is out of range")
     values[EVENT_ID] = bytes.fromhex(values[EVENT_ID].replace("-", ""))
@@ -188,13 +217,14 @@ _TIMES = tuple(
     for index, name in enumerate(COLUMNS)
     if isinstance(reconciliation_log.c[name].type, DateTime)
 )
-_BITS = {SmallInteger: 15, Integer: 31, BigInteger: 63, DateTime: 63}
+_BITS = {SmallInteger: 15, Integer: 31}
 _LIMITS = tuple(
     (index, 2 ** _BITS[kind])
     for index, name in enumerate(COLUMNS)
     if (kind := type(reconciliation_log.c[name].type)) in _BITS
 )
-"""Where in a row the whole numbers are, each with the first one that its column cannot hold."""
+"""Where in a row the short numbers are, each with the first one that its column cannot hold:
+psycopg would cut off what is longer, without a word. It refuses what 64 bits cannot hold itself."""
 _WIRE_NAMES = {
     BigInteger: "int8",
     Boolean: "bool",
@@ -210,10 +240,6 @@ _WIRE_NAMES = {
 """Types that psycopg writes our values as, and whose bytes are those of the column's type."""
 _WIRE_TYPES = [_WIRE_NAMES[type(reconciliation_log.c[name].type)] for name in COLUMNS]
 _NAMES = ", ".join(COLUMNS)
-_INSERT_ONE = (
-    f"INSERT INTO reconciliation_log ({_NAMES}) "
-    f"VALUES ({', '.join(['%s'] * len(COLUMNS))}) ON CONFLICT DO NOTHING"
-).encode()
 _MAKE_ARRIVING = (
     "CREATE TEMPORARY TABLE IF NOT EXISTS reconciliation_log_arriving "
     "(LIKE reconciliation_log) ON COMMIT DELETE ROWS"

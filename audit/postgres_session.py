@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from audit.errors import StoreUnavailable
+from audit.postgres_connection import PostgresConnection
 from audit.postgres_insert import Moment, MomentDumper
 from engine.brokers.redaction import Redaction
 from engine.store_url import shown_url, split_password
@@ -70,6 +69,7 @@ class PostgresSession:
             connect_args={name: value for name, value in _CONNECTING.items() if name not in given},
             isolation_level="READ COMMITTED",
         )
+        event.listen(engine, "do_connect", _connect)
         event.listen(engine, "connect", self._prepare)
         try:
             connection = engine.connect()
@@ -84,19 +84,14 @@ class PostgresSession:
         return engine, connection
 
     @contextmanager
-    def bounded(self, connection: Connection) -> Iterator[None]:
-        """Cut the connection off if the block is still under way some time past the deadline.
+    def bounded(self, connection: Connection) -> Iterator[PostgresConnection]:
+        """Give out the driver's connection; it is cut off some time past the deadline.
 
         The server ends a long statement itself. This is for a server that says nothing any more.
         """
         driver = native(connection)
-        timer = threading.Timer(self._deadline_s + _GRACE_S, _cut_off, [driver])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
+        with driver.bounded(self._deadline_s + _GRACE_S):
+            yield driver
 
     def describe(self, error: BaseException) -> str:
         """Say in one line what went wrong, without any secret."""
@@ -162,20 +157,12 @@ class PostgresSession:
                 )
 
 
-def native(connection: Connection) -> psycopg.Connection[Any]:
-    """Reach psycopg's own connection: COPY and arrays as parameters are not in SQLAlchemy."""
+def native(connection: Connection) -> PostgresConnection:
+    """Reach the driver's connection: COPY and arrays as parameters are not in SQLAlchemy."""
     driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection)
+    assert isinstance(driver, PostgresConnection)
     return driver
 
 
-def _cut_off(driver: psycopg.Connection[Any]) -> None:
-    """End a connection from another thread: whoever waits for its answer gets an error at once."""
-    try:
-        with socket.socket(fileno=driver.fileno()) as line:
-            try:
-                line.shutdown(socket.SHUT_RDWR)
-            finally:
-                line.detach()  # libpq closes it
-    except (OSError, psycopg.Error) as error:
-        logger.debug("a connection was closed before it was cut off: %s", type(error).__name__)
+def _connect(_: object, __: object, args: Sequence[Any], options: dict[str, Any]) -> Any:
+    return PostgresConnection.connect(*args, **options)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -42,7 +43,7 @@ from audit.postgres_session import PostgresSession, native
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, Row
 from audit.schema import is_empty, migrate, reconciliation_log
-from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
+from audit.store import InsertReport, Meanwhile, RowsRefused, StoreOpened, StreamExtent
 from engine.clock import to_datetime
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,8 @@ class PostgresStore:
             self._owner.take(native(connection))
         with self._transaction(opening=True) as opened:
             migrate(opened, self._session.where)
+        # From here on one statement does it all, and is a transaction by itself.
+        connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
         """Let go of the database; harmless when done twice."""
@@ -125,6 +128,8 @@ class PostgresStore:
             for opened in (connection, engine):
                 try:
                     if isinstance(opened, Connection):
+                        if not opened.invalidated and _is_useless(opened):
+                            opened.invalidate()  # or SQLAlchemy would end a transaction first
                         opened.close()
                     elif opened is not None:
                         opened.dispose()
@@ -135,13 +140,13 @@ class PostgresStore:
                         self._session.describe(error),
                     )
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows in one transaction; see :meth:`audit.store.AuditStore.insert_batch`."""
-        if not rows:
-            return InsertReport(0)
-        with self._transaction() as connection:
+        with self._in_use() as connection:
+            driver = native(connection)
             try:
-                return insert_rows(native(connection), rows)
+                with driver.working(meanwhile):
+                    return insert_rows(driver, rows)
             except CONTENT_ERRORS as error:
                 said = self._session.describe(error)
                 raise RowsRefused(f"{self._session.where} refuses a row: {said}") from None
@@ -223,15 +228,19 @@ class PostgresStore:
 
     @contextmanager
     def _transaction(self, *, opening: bool = False) -> Iterator[Connection]:
+        with self._in_use(opening=opening) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _in_use(self, *, opening: bool = False) -> Iterator[Connection]:
         with self._lock:
             connection = self._opened()
             with self._explained(opening=opening):
                 try:
-                    with self._session.bounded(connection), connection.begin():
+                    with self._session.bounded(connection):
                         yield connection
                 except BaseException:
-                    # Otherwise SQLAlchemy would connect anew by itself: that is our caller's.
-                    if connection.closed or connection.invalidated or native(connection).closed:
+                    if _is_useless(connection):
                         self.close()
                     raise
 
@@ -261,6 +270,14 @@ class PostgresStore:
             )
         text = self._session.describe(error)
         return StoreUnavailable(f"{self._session.where} cannot be used ({text}{advice})")
+
+
+def _is_useless(connection: Connection) -> bool:
+    """Whether a connection was lost, or left in the middle of an exchange."""
+    # SQLAlchemy would connect anew by itself: that is our caller's to do.
+    if connection.closed or connection.invalidated or native(connection).closed:
+        return True
+    return native(connection).info.transaction_status is TransactionStatus.ACTIVE
 
 
 def _reading(name: str) -> ColumnElement[Any]:

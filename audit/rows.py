@@ -6,10 +6,12 @@ back exactly what it was given.
 
 from __future__ import annotations
 
+import threading
+from operator import attrgetter
 from typing import Annotated, Any, TypeAlias, Union
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from audit import canonical
 from audit.chain import NO_HASH, SealedRecord, chain_hash
@@ -39,11 +41,7 @@ EVENT_ID = COLUMNS.index("event_id")
 STREAM = COLUMNS.index("stream")
 SEQ = COLUMNS.index("seq")
 PREDECESSOR = COLUMNS.index("predecessor")
-_EVENT_ID, _STREAM, _SEQ = (place - len(_OWN) for place in (EVENT_ID, STREAM, SEQ))
-"""Where they stand among the values of the content."""
 
-
-_SPLIT = len(BEFORE_META)
 _Number = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
 
 
@@ -55,20 +53,42 @@ def _type_of(member: str) -> Any:
 _Content = msgspec.defstruct(
     "_Content",
     [
+        # No JSON says them, and they are in no JSON: they are put in afterwards.
+        *((name, UnsetType, UNSET) for name in _OWN),
         *((name, _type_of(name)) for name in BEFORE_META),
         ("meta_data", msgspec.Raw),
         *((name, _type_of(name)) for name in AFTER_META),
     ],
     forbid_unknown_fields=True,
+    kw_only=True,
     gc=False,
 )
-"""A record's content: its members in canonical order, ``meta_data`` as it was written."""
+"""A record's content: its members in canonical order, ``meta_data`` as it was written. With its
+own values put in, it has all of a row's, in order."""
+_reals = attrgetter(*(name for name, kinds in KINDS.items() if float in kinds))
+_LEAST_PLAIN, _LEAST_HUGE = 1e-4, 1e16
+"""From the one to below the other, Python writes a float without an exponent, as msgspec does."""
 _read = msgspec.json.Decoder(_Content).decode
-_write = msgspec.json.Encoder().encode
+_write = msgspec.json.Encoder().encode_into
 
 
-def row_of(record: SealedRecord, recorded_at: int, late: bool) -> Row:
-    """Take a sealed record apart into columns, and check that it is what it claims to be.
+class _Scratch(threading.local):
+    """Where a thread writes what it compares."""
+
+    def __init__(self) -> None:
+        self.written = bytearray()
+
+
+_scratch = _Scratch()
+
+
+def row_of(record: tuple[str, str, int, bytes, bytes, bytes], recorded_at: int, late: bool) -> Row:
+    """Take a record apart into columns, and check that it is what it claims to be.
+
+    Args:
+        record: a :class:`audit.chain.SealedRecord`, or the same values as a bare tuple.
+        recorded_at: when the journal had it, µs UTC.
+        late: whether its writer had been replaced.
 
     Raises:
         ValueError: it is damaged, mislabelled, or does not fit the columns; the message says how.
@@ -76,15 +96,21 @@ def row_of(record: SealedRecord, recorded_at: int, late: bool) -> Row:
     event_id, stream, seq, prev_hash, digest, body = record
     if chain_hash(prev_hash, body) != digest:
         raise ValueError("its content does not have the hash that it claims")
-    values = _plain_values(body) or _checked_values(body)
-    if (values[_EVENT_ID], values[_STREAM], values[_SEQ]) != (event_id, stream, seq):
+    content = _plain_content(body) or _checked_content(body)
+    if content.event_id != event_id or content.stream != stream or content.seq != seq:
         raise ValueError("its content names another event or place than its label")
     if len(prev_hash) != len(NO_HASH):
         raise ValueError("its previous hash has the wrong length")
-    return (recorded_at, late, canonical.VERSION, prev_hash, digest, *values)
+    content.recorded_at = recorded_at
+    content.late = late
+    content.hash_version = canonical.VERSION
+    content.prev_hash = prev_hash
+    content.hash = digest
+    content.meta_data = str(content.meta_data, "ascii")
+    return msgspec.structs.astuple(content)
 
 
-def _plain_values(body: bytes) -> Row | None:
+def _plain_content(body: bytes) -> Any:
     """Take apart what a second writer of JSON writes as it stands; that is nearly every record.
 
     Its values are then those that the bytes say, and give the bytes back.
@@ -92,21 +118,23 @@ def _plain_values(body: bytes) -> Row | None:
     Returns:
         ``None`` for one that must be looked at member by member.
     """
-    if not body.isascii() or (b"\\" in body and b"\\u" in body):  # one byte is found far quicker
+    if (b"\\" in body and b"\\u" in body) or not body.isascii():  # one byte is found far quicker
         return None  # some of that is text that no database takes
     try:
-        content = _read(body)
+        content: Any = _read(body)
     except msgspec.MsgspecError:
         return None
-    if _write(content) != body:  # a float with an exponent; or the order is not ours
+    written = _scratch.written
+    _write(content, written)
+    if written != body:  # the order is not ours, or a float has an exponent
         return None
-    values = msgspec.structs.astuple(content)
-    if not is_event_id(values[_EVENT_ID]):
-        return None
-    return (*values[:_SPLIT], str(values[_SPLIT], "ascii"), *values[_SPLIT + 1 :])
+    for real in _reals(content):
+        if real and not _LEAST_PLAIN <= abs(real) < _LEAST_HUGE:
+            return None  # msgspec writes it with other digits than we do
+    return content if is_event_id(content.event_id) else None
 
 
-def _checked_values(body: bytes) -> Row:
+def _checked_content(body: bytes) -> Any:
     """Take a record apart and look at every member.
 
     Raises:
@@ -117,7 +145,7 @@ def _checked_values(body: bytes) -> Row:
     check_parts(before, after)
     if body_of_parts(before, meta, after) != body:
         raise ValueError("its content is not in canonical form")
-    return (*before.values(), meta, *after.values())
+    return _Content(**before, meta_data=msgspec.Raw(meta.encode("ascii")), **after)
 
 
 def sealed_of(row: Row) -> SealedRecord:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from audit.chain import ChainHead
 from audit.errors import AuditError
@@ -47,6 +47,11 @@ class StreamExtent:
     count: int
 
 
+Meanwhile: TypeAlias = Callable[[], bool]
+"""Does a bit of other work, at most a millisecond of it, and returns whether there is more; raises
+nothing."""
+
+
 class AuditStore(Protocol):
     """One database with the table ``reconciliation_log``. Safe to use from several threads.
 
@@ -68,8 +73,13 @@ class AuditStore(Protocol):
         """
         ...
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows in one transaction, passing over those that it holds already.
+
+        Args:
+            rows: any number, which can be gone through more than once. They may be read from the
+                journal only then, so an :class:`audit.errors.JournalUnavailable` may come out.
+            meanwhile: to be called while the database is busy. A store need not.
 
         Raises:
             RowsRefused: the database does not take one of the rows for its content.

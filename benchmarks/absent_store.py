@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from audit.opening import make_store
 from audit.queries import RecordQuery
 from audit.records import EventType
 from audit.rows import Row
-from audit.store import AuditStore, InsertReport, StoreOpened, StreamExtent
+from audit.store import AuditStore, InsertReport, Meanwhile, StoreOpened, StreamExtent
 from benchmarks.figures import Figure
 from benchmarks.rounds import (
     Round,
@@ -61,9 +61,9 @@ class AbsentableStore:
         """Open it."""
         return self._reached().open()
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows."""
-        return self._reached().insert_batch(rows)
+        return self._reached().insert_batch(rows, meanwhile)
 
     def count(self) -> int:
         """Count all records."""

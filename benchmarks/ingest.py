@@ -2,8 +2,9 @@
 
 The journal's side is all that the filler does until the rows are in the database for good: read,
 check, take apart, insert, commit, checkpoint. That the journal merges SQLite's log before and
-forgets the rows afterwards is no part of it. The raw side has the same rows in memory, as tuples
-made before the clock starts, and the same table, transactions and checkpoint.
+forgets the rows afterwards is no part of it. The raw side talks to the database's driver itself;
+it is connected, and has the same rows in memory, as tuples, before the clock starts. It has the
+same table, transactions and checkpoint.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +29,17 @@ import psycopg
 from audit.backlog import Backlog
 from audit.chain import SealedRecord
 from audit.duckdb_store import DuckDBStore, plain_type
-from audit.fill_batch import SWITCH_S
+from audit.fill_batch import prepare_process
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
-from audit.postgres_insert import copy_new_rows
+from audit.postgres_insert import (
+    Moment,
+    MomentDumper,
+    as_parameters,
+    copy_new_rows,
+    copy_rows,
+    insertion,
+)
 from audit.postgres_store import PostgresStore
 from audit.rows import COLUMNS, Row, row_of
 from audit.store import AuditStore
@@ -40,7 +48,7 @@ from tests.postgres_server import any_postgres
 from tests.unit.audit.samples import a_chain
 
 GOAL = 0.8
-SIZES: Mapping[int, int] = {1: 150, 100: 5_000, 1_000: 20_000, 10_000: 100_000}
+SIZES: Mapping[int, int] = {1: 300, 100: 10_000, 1_000: 20_000, 10_000: 100_000}
 """Rows in a batch, and how many of them a round inserts."""
 _PER_STREAM = 200
 _NEVER = 1e9
@@ -54,8 +62,8 @@ class Target(Protocol):
         """It, open, as the filler uses it."""
         ...
 
-    def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Insert batches, each in a transaction of its own, by the quickest way, and checkpoint."""
+    def raw(self, batches: Sequence[Sequence[Row]]) -> AbstractContextManager[Callable[[], None]]:
+        """Prepare the quickest way to insert batches, each in a transaction, and to checkpoint."""
         ...
 
 
@@ -115,22 +123,29 @@ class DuckDBTarget:
         self.store = DuckDBStore(self._path)
         self.store.open()
 
-    def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Insert batches and checkpoint."""
+    @contextmanager
+    def raw(self, batches: Sequence[Sequence[Row]]) -> Iterator[Callable[[], None]]:
+        """Prepare to insert batches."""
         self.store.close()
         with closing(duckdb.connect(self._path)) as connection:
             connection.execute("SET checkpoint_threshold = '256MB'").fetchall()
-            for rows in batches:
-                connection.begin()
-                appender = connection.query_appender(_RAW_INSERT, _RAW_TYPES)
-                appender.append_rows(rows)
-                appender.flush()
-                connection.commit()
-            connection.execute("CHECKPOINT").fetchall()
+
+            def insert() -> None:
+                for rows in batches:
+                    connection.begin()
+                    appender = connection.query_appender(_RAW_INSERT, _RAW_TYPES)
+                    appender.append_rows(rows)
+                    appender.flush()
+                    connection.commit()
+                connection.execute("CHECKPOINT").fetchall()
+
+            yield insert
 
 
 class PostgresTarget:
-    """A PostgreSQL database; the quickest way in is the store's own, COPY.
+    """A PostgreSQL database; the quickest way in is binary COPY, and INSERT for single rows.
+
+    What was committed is on disk.
 
     Args:
         url: of an empty database.
@@ -140,11 +155,23 @@ class PostgresTarget:
         """Make the schema."""
         self.store = PostgresStore(url)
         self.store.open()
+        self._url = url.replace("+psycopg", "")
 
-    def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Insert batches; what was committed is on disk."""
-        for rows in batches:
-            self.store.insert_batch(rows)
+    @contextmanager
+    def raw(self, batches: Sequence[Sequence[Row]]) -> Iterator[Callable[[], None]]:
+        """Prepare to insert batches."""
+        single = len(batches[0]) == 1
+        with closing(psycopg.connect(self._url, autocommit=True)) as driver:
+            driver.adapters.register_dumper(Moment, MomentDumper)
+
+            def insert() -> None:
+                for rows in batches:
+                    if single:
+                        driver.execute(insertion(1), as_parameters(rows[0]))
+                    else:
+                        copy_rows(driver, rows)
+
+            yield insert
 
 
 class RepeatablePostgresTarget(PostgresTarget):
@@ -154,32 +181,34 @@ class RepeatablePostgresTarget(PostgresTarget):
     insert from there.
     """
 
-    def __init__(self, url: str) -> None:
-        """Make the schema."""
-        super().__init__(url)
-        self._url = url.replace("+psycopg", "")
-
-    def insert_raw(self, batches: Sequence[Sequence[Row]]) -> None:
-        """Insert batches; what was committed is on disk."""
+    @contextmanager
+    def raw(self, batches: Sequence[Sequence[Row]]) -> Iterator[Callable[[], None]]:
+        """Prepare to insert batches."""
         with closing(psycopg.connect(self._url, autocommit=True)) as driver:
-            for rows in batches:
-                with driver.transaction():
-                    copy_new_rows(driver, rows)
+
+            def insert() -> None:
+                for rows in batches:
+                    with driver.transaction():
+                        copy_new_rows(driver, rows)
+
+            yield insert
 
 
-def ingest(rounds: int = 3) -> IngestTable:
+def ingest(rounds: int = 7) -> IngestTable:
     """Fill stores from journals and by hand, in turns: 1 to 10,000 rows in a transaction."""
     before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)  # as the audit actor's process does
+    prepare_process()  # as the audit actor's
     try:
         return _ingest(rounds)
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(before)
 
 
 def _ingest(rounds: int) -> IngestTable:
     records = _records(max(SIZES.values()))
     rows = [row_of(record, 1, False) for record in records]
+    prepare_process()  # what neither side has made is no burden to either
 
     def measured(name: str, make: MakeTarget, fewest: int = 1) -> list[IngestRate]:
         return [
@@ -227,8 +256,8 @@ def _measured(
 
 def _raw_seconds(target: Target, size: int, rows: Sequence[Row]) -> float:
     batches = [rows[first : first + size] for first in range(0, len(rows), size)]
-    with _timed() as seconds:
-        target.insert_raw(batches)
+    with target.raw(batches) as insert, _timed() as seconds:
+        insert()
     target.store.close()
     return seconds[0]
 

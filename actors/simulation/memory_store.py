@@ -12,7 +12,7 @@ from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row, record_of_row
-from audit.store import InsertReport, StoreOpened, StreamExtent
+from audit.store import InsertReport, Meanwhile, StoreOpened, StreamExtent
 
 _RECORDED_AT = COLUMNS.index("recorded_at")
 _USER_ID = COLUMNS.index("user_id")
@@ -89,7 +89,7 @@ class MemoryStore:
         self._safe = 0
         return StoreOpened("the simulated store's old file", "it cannot be read")
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows; see :meth:`audit.store.AuditStore.insert_batch`."""
         self._check()
         if self.is_full:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
@@ -18,7 +18,7 @@ from audit.duckdb_store import DuckDBStore
 from audit.filler import FillPolicy
 from audit.ledger import AuditLedger
 from audit.rows import Row
-from audit.store import InsertReport
+from audit.store import InsertReport, Meanwhile
 from tests.unit.audit.samples import a_close
 
 
@@ -30,9 +30,9 @@ def say(text: str) -> None:
 class TellingStore(DuckDBStore):
     """Says where in a batch it is."""
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert, and say when it is done."""
-        report = super().insert_batch(rows)
+        report = super().insert_batch(rows, meanwhile)
         say("store idle")
         return report
 
@@ -42,10 +42,11 @@ class TellingStore(DuckDBStore):
         super().checkpoint()
         say("store idle")
 
-    def _append(self, *arguments: Any) -> None:
+    def _append(self, *arguments: Any) -> int:
         say("store inserting")
-        super()._append(*arguments)
+        count = super()._append(*arguments)
         say("store committing")
+        return count
 
 
 def main(path: str, journal: str, size: int) -> None:

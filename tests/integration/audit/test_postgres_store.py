@@ -66,6 +66,53 @@ def test_a_server_that_falls_silent_is_cut_off(
         os.kill(silent, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("count", [1, 30, 3_000])
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_server_that_falls_silent_while_it_is_filled_is_cut_off(
+    stoppable_postgres: PostgresServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    count: int,
+    is_busy: bool,
+) -> None:
+    """Also if there is other work to do for as long as one waits."""
+    monkeypatch.setattr("audit.postgres_session._GRACE_S", 0.0)
+    store = PostgresStore(stoppable_postgres.fresh_database(), deadline_s=0.7)
+    store.open()
+    rows = [row_of(record, NOW, False) for record in a_chain(count)]
+    silent = _backend(store)
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            store.insert_batch(rows, lambda: is_busy)
+        assert not store.is_open
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    assert "Traceback" not in caplog.text
+    store.open()
+    report = store.insert_batch(rows)  # it may have taken them when it woke up
+    assert report.inserted + report.known == count == store.count()
+    store.close()
+
+
+def test_other_work_is_done_only_while_a_batch_waits(postgres_url: str) -> None:
+    store = PostgresStore(postgres_url)
+    store.open()
+    rows = [row_of(record, NOW, False) for record in a_chain(200)]
+    done: list[int] = []
+
+    def work() -> bool:
+        done.append(1)
+        return len(done) < 10_000
+
+    assert store.insert_batch(rows, work).inserted == 200
+    assert done
+    count = len(done)
+    assert store.count() == 200
+    assert len(done) == count
+    store.close()
+
+
 def test_a_statement_that_takes_too_long_is_ended(postgres_url: str) -> None:
     store, other = PostgresStore(postgres_url, deadline_s=0.3), ReadOnlyPostgres(postgres_url)
     store.open()

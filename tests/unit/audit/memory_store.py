@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from audit.chain import ChainHead
 from audit.errors import StoreUnavailable
 from audit.queries import RecordQuery
 from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
-from audit.store import InsertReport, RowsRefused, StoreOpened, StreamExtent
+from audit.store import InsertReport, Meanwhile, RowsRefused, StoreOpened, StreamExtent
 
 
 class MemoryStore:
@@ -43,8 +43,9 @@ class MemoryStore:
         self.rows = dict(self._safe)
         self._open = False
 
-    def insert_batch(self, rows: Sequence[Row]) -> InsertReport:
+    def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         self._use()
+        rows = list(rows)
         if any(row[EVENT_ID] in self.refused for row in rows):
             raise RowsRefused("a row is refused")
         self.meanwhile()

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import pytest
 
 from audit.backlog import Backlog, Waiting
-from audit.fill_batch import FillBatch, ReadAhead, read_batch
+from audit.errors import JournalUnavailable
+from audit.fill_batch import FillBatch, ReadAhead, TakenApart, prepare_process
 from audit.journal import Journal
-from audit.rows import EVENT_ID
+from audit.rows import EVENT_ID, SEQ, Row
 from tests.unit.audit.samples import NOW, a_chain
 
 
@@ -19,88 +22,156 @@ def backlog(journal: Journal) -> Iterator[Backlog]:
     backlog.close()
 
 
+def _numbers(rows: Iterable[Row]) -> list[int]:
+    return [row[SEQ] for row in rows]
+
+
 def test_records_are_taken_apart_and_the_damaged_is_named() -> None:
     first, second, third = a_chain(3)
     damaged = second._replace(body=second.body + b" ")
-    batch = FillBatch()
-    batch.take_apart([Waiting(n, one, NOW, False) for n, one in enumerate([first, damaged, third])])
-    assert (batch.ordinals, batch.rows_from) == ([0, 1, 2], [0, 2])
-    assert [row[EVENT_ID] for row in batch.rows] == [first.event_id, third.event_id]
-    ((bad, reason),) = batch.unfit
+    apart = TakenApart.of(
+        [Waiting(n, NOW, n == 2, *one) for n, one in enumerate([first, damaged, third])]
+    )
+    assert (apart.ordinals, apart.rows_from) == ([0, 1, 2], [0, 2])
+    assert [row[EVENT_ID] for row in apart.rows] == [first.event_id, third.event_id]
+    assert [row[:2] for row in apart.rows] == [(NOW, False), (NOW, True)]
+    ((bad, reason),) = apart.unfit
     assert bad == 1
     assert "does not have the hash" in reason
 
 
-@pytest.mark.parametrize(("size", "expected"), [(1, 1), (499, 499), (500, 500), (1_001, 1_001)])
-def test_a_batch_is_read_in_pieces_and_in_order(
-    journal: Journal, backlog: Backlog, size: int, expected: int
+@pytest.mark.parametrize(("size", "expected"), [(1, 1), (49, 49), (50, 50), (201, 201), (999, 293)])
+@pytest.mark.parametrize("given_up_after", [None, 0, 1, 50, 120])
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_a_batch_holds_the_same_however_often_one_goes_through_it(
+    journal: Journal,
+    backlog: Backlog,
+    size: int,
+    expected: int,
+    given_up_after: int | None,
+    ahead: int,
 ) -> None:
-    journal.append(a_chain(1_100))
-    batch = read_batch(backlog, 7, size)
-    assert batch.ordinals == list(range(8, 8 + expected)) == batch.rows_from
-    assert len(read_batch(backlog, 600, size).rows) == min(expected, 500)
-    assert read_batch(backlog, 1_100, size) == FillBatch()
+    journal.append(a_chain(300))
+    batch = FillBatch(backlog, 7, size)
+    for _ in range(ahead):
+        batch.read_ahead()
+    if given_up_after is not None:
+        assert _numbers(islice(batch, given_up_after)) == [
+            *range(8, 8 + min(expected, given_up_after))
+        ]
+    for _ in range(2):
+        assert _numbers(batch) == [*range(8, 8 + expected)] == batch.ordinals == batch.rows_from
+    assert batch.is_complete
+    assert batch.is_full == (size == expected)
 
 
-def _ordinals(ahead: ReadAhead, after: int) -> list[int]:
-    return ahead.take(after).ordinals
+def test_a_batch_is_read_no_further_than_one_looks(journal: Journal, backlog: Backlog) -> None:
+    journal.append(a_chain(300))
+    batch = FillBatch(backlog, 0, 300)
+    assert batch.ordinals == []
+    rows = iter(batch)
+    assert len(list(islice(rows, 50))) == 50
+    assert len(batch.ordinals) == 50
+    assert next(rows)[SEQ] == 51
+    assert len(batch.ordinals) == 100
+
+
+def test_what_is_gone_from_the_journal_is_not_given_out_again(
+    journal: Journal, backlog: Backlog
+) -> None:
+    journal.append(a_chain(120))
+    batch = FillBatch(backlog, 0, 100)
+    assert len(list(batch)) == 100
+    (one,) = backlog.whole([30])
+    backlog.keep_apart(one, "the store refuses it")
+    assert _numbers(batch) == [*range(1, 30), *range(31, 101)]
+
+
+def test_what_comes_after_the_end_was_seen_belongs_to_the_next_batch(
+    journal: Journal, backlog: Backlog
+) -> None:
+    """The store went home with what it had: what came later it does not have."""
+    records = a_chain(9)
+    reading = ReadAhead(backlog, 6)
+    journal.append(records[:2])
+    batch = reading.take(0)
+    assert _numbers(batch) == [1, 2]
+    journal.append(records[2:])
+    assert not reading.read_on()
+    assert not batch.read_on()
+    assert batch.ordinals == [1, 2]
+    assert _numbers(reading.take(2)) == [3, 4, 5, 6, 7, 8]
+
+
+def test_what_is_read_ahead_of_the_store_completes_nothing(
+    journal: Journal, backlog: Backlog
+) -> None:
+    records = a_chain(9)
+    reading = ReadAhead(backlog, 6)
+    journal.append(records[:2])
+    batch = reading.take(0)
+    assert reading.read_on()
+    assert not reading.read_on()
+    journal.append(records[2:])
+    assert not reading.read_on(), "asked once, the journal is not asked again and again"
+    assert _numbers(batch) == [1, 2, 3, 4, 5, 6]
 
 
 def test_what_follows_a_full_batch_is_read_ahead(journal: Journal, backlog: Backlog) -> None:
-    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
-    journal.append(a_chain(5))
-    batch = ahead.take(0)
-    ahead.begin(batch)
-    ahead.settle()
-    backlog.close()  # what is given out now was read before
-    assert batch.ordinals == [1, 2]
-    assert _ordinals(ahead, 2) == [3, 4]
-    ahead.close()
+    reading = ReadAhead(backlog, 120)
+    records = a_chain(200)
+    journal.append(records[:150])
+    batch = reading.take(0)
+    assert len(list(batch)) == 120
+    assert reading.read_on()
+    journal.append(records[150:])
+    following = reading.take(120)
+    assert len(following.ordinals) == 30, "read before it was asked for"
+    assert _numbers(following) == list(range(121, 201))
+    assert not following.is_full
 
 
 def test_what_was_read_ahead_for_another_place_is_not_given_out(
     journal: Journal, backlog: Backlog
 ) -> None:
-    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
+    reading = ReadAhead(backlog, 2)
     journal.append(a_chain(5))
-    ahead.begin(ahead.take(0))
-    assert _ordinals(ahead, 0) == [1, 2]
-    assert _ordinals(ahead, 2) == [3, 4]
-    ahead.close()
+    assert len(list(reading.take(0))) == 2
+    assert reading.read_on()
+    assert _numbers(reading.take(1)) == [2, 3]
+    assert _numbers(reading.take(2)) == [3, 4]
 
 
-def test_nothing_is_read_ahead_of_the_end_and_no_thread_stays(
-    journal: Journal, backlog: Backlog
+def test_a_journal_that_cannot_be_read_ahead_is_met_by_who_needs_it(
+    journal: Journal, backlog: Backlog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
-    journal.append(a_chain(3))
-    ahead.begin(ahead.take(2))
-    assert set(threading.enumerate()) == before
-    journal.append(a_chain(6)[3:])
-    assert _ordinals(ahead, 3) == [4, 5]
-    ahead.begin(ahead.take(3))
-    ahead.close()
-    assert set(threading.enumerate()) <= before
-    assert _ordinals(ahead, 5) == [6]
+    reading = ReadAhead(backlog, 100)
+    journal.append(a_chain(100))
+    batch = reading.take(0)
+    assert next(iter(batch))[SEQ] == 1
+
+    def fail(*_: object) -> list[Waiting]:
+        raise JournalUnavailable("the disk is gone")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(backlog, "after", fail)
+        assert not reading.read_on()
+        with pytest.raises(JournalUnavailable, match="the disk is gone"):
+            list(batch)
+        assert not batch.is_complete
+    assert len(list(batch)) == 100
 
 
-def test_where_nothing_followed_what_came_meanwhile_is_read(
-    journal: Journal, backlog: Backlog
-) -> None:
-    ahead = ReadAhead(backlog, 2, fewest_ahead=2)
-    journal.append(a_chain(2))
-    ahead.begin(ahead.take(0))
-    ahead.settle()  # there was nothing to read
-    journal.append(a_chain(4)[2:])
-    assert _ordinals(ahead, 2) == [3, 4]
-    ahead.close()
+def test_nothing_is_read_on_before_a_batch_is_given_out(backlog: Backlog) -> None:
+    assert not ReadAhead(backlog, 2).read_on()
 
 
-def test_small_batches_are_not_read_ahead(journal: Journal, backlog: Backlog) -> None:
-    before = set(threading.enumerate())
-    ahead = ReadAhead(backlog, 2)
-    journal.append(a_chain(4))
-    ahead.begin(ahead.take(0))
-    assert set(threading.enumerate()) == before
-    assert _ordinals(ahead, 2) == [3, 4]
+def test_a_process_that_fills_hands_the_interpreter_over_soon() -> None:
+    before = sys.getswitchinterval()
+    try:
+        prepare_process()
+        assert sys.getswitchinterval() < 0.001
+        assert gc.get_freeze_count() > 0
+    finally:
+        sys.setswitchinterval(before)
+        gc.unfreeze()

@@ -133,7 +133,7 @@ def test_an_unexpected_error_is_shown_and_tried_again(
     journal.append(a_chain(1))
     original = store.insert_batch
 
-    def fail(rows: object) -> None:
+    def fail(*_: object) -> None:
         raise KeyError("a bug")
 
     store.insert_batch = fail  # type: ignore[method-assign,assignment]  # one failure
@@ -239,7 +239,7 @@ def test_a_burst_becomes_one_batch_without_being_asked_for(
     filled = threading.Event()
     original = store.insert_batch
 
-    def insert(rows: object) -> object:
+    def insert(rows: object, *_: object) -> object:
         report = original(rows)  # type: ignore[arg-type]  # passed through
         filled.set()
         return report

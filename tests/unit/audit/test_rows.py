@@ -34,6 +34,9 @@ BAD: list[tuple[str, str, str]] = [
     ('"config_hash":"c0ffee",', "", "lacks members"),
     ('"outcome":"done","pnl":-13.34,', '"pnl":-13.34,"outcome":"done",', "lacks members"),
     ('"event_id":"', '"event_id":"A', "it must be a UUID"),
+    ('"event_id":"3', '"event_id":"x', "it must be a UUID"),
+    ('"event_id":"3', '"event_id":"-', "it must be a UUID"),
+    ('"event_id":"35', '"event_id":"3A', "it must be a UUID"),
     ('"seq":1,', '"seq":2,', "another event or place"),
     ('"stream":"account:u1:1"', '"stream":"account:u1:2"', "another event or place"),
     (',"meta_data":', ',"meta":', "lacks its members"),
@@ -81,6 +84,10 @@ def test_what_is_damaged_is_refused(
         ('"pnl":-13.34,"position_id', '"pnl":-13.340,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":-1.334E1,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":NaN,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":1e16,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":-1.5e16,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":0.00001,"position_id'),
+        ('"pnl":-13.34,"position_id', '"pnl":1.5e-7,"position_id'),
         ('"pnl":-13.34,"position_id', '"pnl":1e999,"position_id'),
         ('"ticket":1001,"trigger', f'"ticket":{-(2**63)},"trigger'),
         ('"predecessor":null', '"predecessor": null'),
@@ -94,6 +101,9 @@ def test_what_is_damaged_is_refused(
         ('"version":"0.1.0"', '"version":{"a":1}'),
         ('"meta_data":{', '"meta_data":{{'),
         ('"volume":0.5}', '"volume":0.5}}'),
+        ('{"attempts"', '{"recorded_at":5,"attempts"'),
+        ('{"attempts"', '{"late":null,"attempts"'),
+        ('"volume":0.5}', '"volume":0.5,"hash":"00"}'),
     ],
 )
 def test_what_its_columns_would_not_give_back_to_the_byte_is_refused(old: str, new: str) -> None:
@@ -113,7 +123,9 @@ def test_any_text_comes_back(text: str) -> None:
     assert (read.description, read.symbol, read.meta_data) == (text, text, {"x": text})
 
 
-@pytest.mark.parametrize("number", [0.0, -0.0, 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 0.1])
+@pytest.mark.parametrize(
+    "number", [0.0, -0.0, 1e16, -9.9e15, 1e-4, 9e-5, 1e-7, 5e-324, 1.7976931348623157e308, 0.1]
+)
 def test_any_number_comes_back(number: float) -> None:
     record = ChainWriter("account:u1:1").seal(replace(a_close(1), pnl=number))
     row = row_of(record, NOW, False)

@@ -1,0 +1,99 @@
+"""A connection to PostgreSQL that does not wait for ever, and has better things to do than wait."""
+
+from __future__ import annotations
+
+import logging
+import selectors
+import socket
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+
+from audit.store import Meanwhile
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""The cheapest one to set up: it is for one socket, and one wait."""
+_CONSIDERED_S = 0.1
+"""How often psycopg comes back to us while it waits, by default."""
+
+
+class PostgresConnection(psycopg.Connection[Any]):
+    """What the store talks through. It is used as any other connection of psycopg's."""
+
+    _give_up_at: float | None = None
+    _meanwhile: Meanwhile | None = None
+
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        """Cut the connection off if the block still waits for the server after some seconds.
+
+        The server ends a long statement itself. This is for one that says nothing any more.
+        """
+        self._give_up_at = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._give_up_at = None
+
+    @contextmanager
+    def working(self, meanwhile: Meanwhile | None) -> Iterator[None]:
+        """Do something else whenever the block would wait for the server."""
+        self._meanwhile = meanwhile
+        try:
+            yield
+        finally:
+            self._meanwhile = None
+
+    def wait(
+        self,
+        gen: Generator[Any, Any, _Result],
+        interval: float = _CONSIDERED_S,
+        *arguments: Any,
+        **options: Any,
+    ) -> _Result:
+        """Wait as psycopg does. All that it does with the server passes through here."""
+        return super().wait(self._attended(gen), interval, *arguments, **options)
+
+    def _attended(self, gen: Generator[Any, Any, _Result]) -> Generator[Any, Any, _Result]:
+        """Stand between psycopg's protocol, which says what it waits for, and its waiting."""
+        try:
+            wanted = next(gen)
+            while True:
+                if self._meanwhile is not None:
+                    self._work(self._meanwhile, wanted)
+                ready = yield wanted
+                if not ready and self._is_overdue:
+                    self._cut_off()
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+    def _work(self, meanwhile: Meanwhile, wanted: int) -> None:
+        """Do something else until the server is ready, or overdue, or all else is done."""
+        # psycopg names what it waits for by the same bits, and so does what is given to select().
+        with _Selector() as selector:
+            selector.register(self.fileno(), wanted)
+            while not (self._is_overdue or selector.select(0)) and meanwhile():
+                pass
+
+    @property
+    def _is_overdue(self) -> bool:
+        return self._give_up_at is not None and time.monotonic() > self._give_up_at
+
+    def _cut_off(self) -> None:
+        """End the connection at this end: psycopg then reads that it is lost."""
+        try:
+            with socket.socket(fileno=self.fileno()) as line:
+                try:
+                    line.shutdown(socket.SHUT_RDWR)
+                finally:
+                    line.detach()  # libpq closes it
+        except (OSError, psycopg.Error) as error:
+            logger.debug("a connection was closed before it was cut off: %s", type(error).__name__)
