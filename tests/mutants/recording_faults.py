@@ -49,13 +49,14 @@ RECORDING_FAULTS = (
         (
             Edit(
                 "audit/filler.py",
-                "            try:\n                self._insert(batch)\n",
+                "            self._insert(batch, batch)\n",
+                "            rows = list(batch)\n"
                 "            with self._backlog._journal.writing() as journal:\n"
                 "                journal.execute(\n"
                 '                    "DELETE FROM records WHERE ordinal BETWEEN ? AND ?",\n'
-                "                    (waiting[0].ordinal, waiting[-1].ordinal),\n"
+                "                    (batch.ordinals[0], batch.ordinals[-1]),\n"
                 "                )\n"
-                "            try:\n                self._insert(batch)\n",
+                "            self._insert(rows, batch)\n",
             ),
         ),
     ),
