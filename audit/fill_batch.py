@@ -16,7 +16,7 @@ from typing import Self
 
 from audit.backlog import Backlog, Waiting
 from audit.errors import JournalUnavailable
-from audit.rows import Row, row_of
+from audit.rows import Listed, Row, plain_rows, row_of
 
 _PIECE = 50
 """Records read at a time, which takes about half a millisecond."""
@@ -51,15 +51,14 @@ class TakenApart:
     """Ordinals of those that no store can hold, each with the reason."""
 
     @classmethod
-    def of(cls, waiting: Sequence[Waiting]) -> Self:
+    def of(cls, listed: Sequence[Listed]) -> Self:
         """Check records, and make rows of them."""
-        ordinals = [one.ordinal for one in waiting]
-        try:
-            rows = [row_of(one[3:], one[1], one[2] == 1) for one in waiting]
+        ordinals = [one[0] for one in listed]
+        rows = plain_rows(listed)
+        if rows is not None:
             return cls(ordinals, rows, ordinals, [])
-        except ValueError:  # one of them; there seldom is any
-            apart = cls(ordinals, [], [], [])
-        for one in waiting:
+        apart = cls(ordinals, [], [], [])
+        for one in map(Waiting._make, listed):
             try:
                 apart.rows.append(row_of(one.record, one.recorded_at, one.late == 1))
             except ValueError as error:
@@ -149,15 +148,15 @@ class FillBatch:
     def _read_piece(self) -> int:
         wanted = min(_PIECE, self._size - len(self.ordinals))
         last = self.ordinals[-1] if self.ordinals else self.after
-        waiting = self._backlog.after(last, wanted)
-        self._saw_end = len(waiting) < wanted
-        apart = TakenApart.of(waiting)
+        listed = self._backlog.listed_after(last, wanted)
+        self._saw_end = len(listed) < wanted
+        apart = TakenApart.of(listed)
         self.ordinals += apart.ordinals
         self.rows_from += apart.rows_from
         self.unfit += apart.unfit
         if apart.rows:
             self._waiting.append(apart.rows)
-        return len(waiting)
+        return len(listed)
 
     def _again(self) -> Iterator[Row]:
         while self.read_on():

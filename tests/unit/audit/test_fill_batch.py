@@ -11,7 +11,7 @@ from audit.backlog import Backlog, Waiting
 from audit.errors import JournalUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, TakenApart, prepare_process
 from audit.journal import Journal
-from audit.rows import EVENT_ID, SEQ, Row
+from audit.rows import EVENT_ID, SEQ, Listed, Row
 from tests.unit.audit.samples import NOW, a_chain
 
 
@@ -150,11 +150,11 @@ def test_a_journal_that_cannot_be_read_ahead_is_met_by_who_needs_it(
     batch = reading.take(0)
     assert next(iter(batch))[SEQ] == 1
 
-    def fail(*_: object) -> list[Waiting]:
+    def fail(*_: object) -> list[Listed]:
         raise JournalUnavailable("the disk is gone")
 
     with monkeypatch.context() as failing:
-        failing.setattr(backlog, "after", fail)
+        failing.setattr(backlog, "listed_after", fail)
         assert not reading.read_on()
         with pytest.raises(JournalUnavailable, match="the disk is gone"):
             list(batch)
