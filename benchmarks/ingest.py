@@ -33,12 +33,11 @@ from audit.fill_batch import prepare_process
 from audit.filler import Filler, FillPolicy
 from audit.journal import Journal
 from audit.postgres_insert import (
-    Moment,
-    MomentDumper,
     as_parameters,
     copy_new_rows,
     copy_rows,
     insertion,
+    prepare_driver,
 )
 from audit.postgres_store import PostgresStore
 from audit.rows import COLUMNS, Row, row_of
@@ -162,12 +161,13 @@ class PostgresTarget:
         """Prepare to insert batches."""
         single = len(batches[0]) == 1
         with closing(psycopg.connect(self._url, autocommit=True)) as driver:
-            driver.adapters.register_dumper(Moment, MomentDumper)
+            prepare_driver(driver)
+            cursor = driver.cursor()
 
             def insert() -> None:
                 for rows in batches:
                     if single:
-                        driver.execute(insertion(1), as_parameters(rows[0]))
+                        cursor.execute(insertion(1), as_parameters(rows[0]))
                     else:
                         copy_rows(driver, rows)
 
@@ -185,6 +185,7 @@ class RepeatablePostgresTarget(PostgresTarget):
     def raw(self, batches: Sequence[Sequence[Row]]) -> Iterator[Callable[[], None]]:
         """Prepare to insert batches."""
         with closing(psycopg.connect(self._url, autocommit=True)) as driver:
+            prepare_driver(driver)
 
             def insert() -> None:
                 for rows in batches:
