@@ -60,31 +60,49 @@ class PostgresConnection(psycopg.Connection[Any]):
         *arguments: Any,
         **options: Any,
     ) -> _Result:
-        """Wait as psycopg does. All that it does with the server passes through here."""
-        return super().wait(self._attended(gen), interval, *arguments, **options)
+        """Wait as psycopg does. All that it does with the server passes through here.
 
-    def _attended(self, gen: Generator[Any, Any, _Result]) -> Generator[Any, Any, _Result]:
-        """Stand between psycopg's protocol, which says what it waits for, and its waiting."""
+        Args:
+            gen: psycopg's protocol: it says what it waits for, and is sent what is ready.
+            interval: seconds after which it is sent 0 if nothing is.
+            *arguments: as psycopg takes them.
+            **options: as psycopg takes them.
+        """
         try:
             wanted = next(gen)
-            while True:
-                ready = 0 if self._meanwhile is None else self._work(self._meanwhile, wanted)
-                if not ready:
-                    ready = yield wanted
-                if not ready and self._is_overdue:
-                    self._cut_off()
+            # A server that keeps up is never waited for.
+            while ready := self._work(wanted):
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: _Result = end.value
             return result
+        return super().wait(self._attended(gen, wanted), interval, *arguments, **options)
 
-    def _work(self, meanwhile: Meanwhile, wanted: int) -> int:
+    def _attended(
+        self, gen: Generator[Any, Any, _Result], wanted: int
+    ) -> Generator[Any, Any, _Result]:
+        """Stand between the protocol, which waits for something, and psycopg's waiting."""
+        try:
+            while True:
+                ready = yield wanted
+                if not ready and self._is_overdue:
+                    self._cut_off()
+                wanted = gen.send(ready)
+                while ready := self._work(wanted):
+                    wanted = gen.send(ready)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+    def _work(self, wanted: int) -> int:
         """Do something else until the server is ready, or overdue, or all else is done.
 
         Returns:
-            What of it is ready; 0 if nothing is.
+            What of it is ready; 0 if nothing is, or there is nothing else to do at all.
         """
-        while not (ready := self._ready(wanted)) and not self._is_overdue and meanwhile():
+        if self._meanwhile is None:
+            return 0
+        while not (ready := self._ready(wanted)) and not self._is_overdue and self._meanwhile():
             pass
         return ready
 

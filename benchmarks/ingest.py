@@ -47,7 +47,7 @@ from tests.postgres_server import any_postgres
 from tests.unit.audit.samples import a_chain
 
 GOAL = 0.8
-SIZES: Mapping[int, int] = {1: 300, 100: 10_000, 1_000: 20_000, 10_000: 100_000}
+SIZES: Mapping[int, int] = {1: 500, 100: 10_000, 1_000: 20_000, 10_000: 100_000}
 """Rows in a batch, and how many of them a round inserts."""
 _PER_STREAM = 200
 _NEVER = 1e9
