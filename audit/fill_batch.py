@@ -16,7 +16,7 @@ from typing import Self
 
 from audit.backlog import Backlog, Waiting
 from audit.errors import JournalUnavailable
-from audit.rows import Listed, Row, plain_rows, row_of
+from audit.rows import Listed, Row, checked_row, plain_rows
 
 _PIECE = 50
 """Records read at a time, which takes about half a millisecond."""
@@ -53,19 +53,25 @@ class TakenApart:
     @classmethod
     def of(cls, listed: Sequence[Listed]) -> Self:
         """Check records, and make rows of them."""
-        ordinals = [one[0] for one in listed]
-        rows = plain_rows(listed)
-        if rows is not None:
-            return cls(ordinals, rows, ordinals, [])
-        apart = cls(ordinals, [], [], [])
-        for one in map(Waiting._make, listed):
-            try:
-                apart.rows.append(row_of(one.record, one.recorded_at, one.late == 1))
-            except ValueError as error:
-                apart.unfit.append((one.ordinal, str(error)))
-            else:
-                apart.rows_from.append(one.ordinal)
+        apart = cls([one[0] for one in listed], [], [], [])
+        taken = 0
+        while taken < len(listed):
+            rows = plain_rows(listed[taken:])
+            apart.rows.extend(rows)
+            apart.rows_from.extend(apart.ordinals[taken : taken + len(rows)])
+            taken += len(rows)
+            if taken < len(listed):
+                apart._check(Waiting._make(listed[taken]))
+                taken += 1
         return apart
+
+    def _check(self, one: Waiting) -> None:
+        try:
+            self.rows.append(checked_row(one.record, one.recorded_at, one.late == 1))
+        except ValueError as error:
+            self.unfit.append((one.ordinal, str(error)))
+        else:
+            self.rows_from.append(one.ordinal)
 
 
 class FillBatch:
