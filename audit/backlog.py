@@ -15,16 +15,14 @@ from audit.journal import Journal
 from audit.journal_file import connect, explained
 from audit.proving import KnownStream
 from audit.receipts import SetAside
+from audit.rows import Listed
 
 _CHUNK = 2_000
 """Rows forgotten in one transaction: appending waits meanwhile."""
 
 
 class Waiting(NamedTuple):
-    """A record that the journal still holds whole.
-
-    Flat, as SQLite gives it out: a fill makes many of them.
-    """
+    """A record that the journal still holds whole, flat, as SQLite gives it out."""
 
     ordinal: int
     recorded_at: int
@@ -137,17 +135,21 @@ class Backlog:
 
     def after(self, ordinal: int, limit: int) -> list[Waiting]:
         """Read the next records after ``ordinal``, in order."""
-        return self._waiting("r.ordinal > ?1 ORDER BY r.ordinal LIMIT ?2", ordinal, limit)
+        return list(map(Waiting._make, self.listed_after(ordinal, limit)))
+
+    def listed_after(self, ordinal: int, limit: int) -> list[Listed]:
+        """Read the next records after ``ordinal``, in order: bare, for a fill reads many."""
+        return self._select(f"{WAITING}r.ordinal > ?1 ORDER BY r.ordinal LIMIT ?2", ordinal, limit)
 
     def whole(self, ordinals: Sequence[int]) -> list[Waiting]:
         """Read these records, in order."""
         chosen = set(ordinals)
         if not chosen:
             return []
-        found = self._waiting(
-            "r.ordinal BETWEEN ?1 AND ?2 ORDER BY r.ordinal", min(chosen), max(chosen)
+        found = self._select(
+            f"{WAITING}r.ordinal BETWEEN ?1 AND ?2 ORDER BY r.ordinal", min(chosen), max(chosen)
         )
-        return [one for one in found if one.ordinal in chosen]
+        return [Waiting._make(values) for values in found if values[0] in chosen]
 
     def oldest_after(self, ordinal: int) -> int | None:
         """Say when the next record after ``ordinal`` was recorded, µs UTC."""
@@ -314,9 +316,6 @@ class Backlog:
             apart = self._journal.keep_apart(waiting.record, reason, self._journal.clock.wall_us())
             connection.execute("DELETE FROM records WHERE ordinal = ?", (waiting.ordinal,))
         return apart
-
-    def _waiting(self, where: str, *values: int) -> list[Waiting]:
-        return list(map(Waiting._make, self._select(WAITING + where, *values)))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -16,7 +16,7 @@ from typing import Self
 
 from audit.backlog import Backlog, Waiting
 from audit.errors import JournalUnavailable
-from audit.rows import Row, row_of
+from audit.rows import Listed, Row, checked_row, plain_rows
 
 _PIECE = 50
 """Records read at a time, which takes about half a millisecond."""
@@ -51,22 +51,27 @@ class TakenApart:
     """Ordinals of those that no store can hold, each with the reason."""
 
     @classmethod
-    def of(cls, waiting: Sequence[Waiting]) -> Self:
+    def of(cls, listed: Sequence[Listed]) -> Self:
         """Check records, and make rows of them."""
-        ordinals = [one.ordinal for one in waiting]
-        try:
-            rows = [row_of(one[3:], one[1], one[2] == 1) for one in waiting]
-            return cls(ordinals, rows, ordinals, [])
-        except ValueError:  # one of them; there seldom is any
-            apart = cls(ordinals, [], [], [])
-        for one in waiting:
-            try:
-                apart.rows.append(row_of(one.record, one.recorded_at, one.late == 1))
-            except ValueError as error:
-                apart.unfit.append((one.ordinal, str(error)))
-            else:
-                apart.rows_from.append(one.ordinal)
+        apart = cls([one[0] for one in listed], [], [], [])
+        taken = 0
+        while taken < len(listed):
+            rows = plain_rows(listed[taken:])
+            apart.rows.extend(rows)
+            apart.rows_from.extend(apart.ordinals[taken : taken + len(rows)])
+            taken += len(rows)
+            if taken < len(listed):
+                apart._check(Waiting._make(listed[taken]))
+                taken += 1
         return apart
+
+    def _check(self, one: Waiting) -> None:
+        try:
+            self.rows.append(checked_row(one.record, one.recorded_at, one.late == 1))
+        except ValueError as error:
+            self.unfit.append((one.ordinal, str(error)))
+        else:
+            self.rows_from.append(one.ordinal)
 
 
 class FillBatch:
@@ -149,15 +154,15 @@ class FillBatch:
     def _read_piece(self) -> int:
         wanted = min(_PIECE, self._size - len(self.ordinals))
         last = self.ordinals[-1] if self.ordinals else self.after
-        waiting = self._backlog.after(last, wanted)
-        self._saw_end = len(waiting) < wanted
-        apart = TakenApart.of(waiting)
+        listed = self._backlog.listed_after(last, wanted)
+        self._saw_end = len(listed) < wanted
+        apart = TakenApart.of(listed)
         self.ordinals += apart.ordinals
         self.rows_from += apart.rows_from
         self.unfit += apart.unfit
         if apart.rows:
             self._waiting.append(apart.rows)
-        return len(waiting)
+        return len(listed)
 
     def _again(self) -> Iterator[Row]:
         while self.read_on():

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-"""The cheapest one to set up: it is for one socket, and one wait."""
+"""The cheapest one to ask: it is for one socket."""
 _CONSIDERED_S = 0.1
 """How often psycopg comes back to us while it waits, by default."""
 
@@ -28,27 +29,29 @@ class PostgresConnection(psycopg.Connection[Any]):
 
     _give_up_at: float | None = None
     _meanwhile: Meanwhile | None = None
+    _selector: selectors.BaseSelector | None = None
+
+    @cached_property
+    def inserting(self) -> psycopg.Cursor[Any]:
+        """A cursor for one statement that is sent again and again: it keeps what it learnt."""
+        return self.cursor()
 
     @contextmanager
-    def bounded(self, seconds: float) -> Iterator[None]:
+    def bounded(self, seconds: float, meanwhile: Meanwhile | None = None) -> Iterator[None]:
         """Cut the connection off if the block still waits for the server after some seconds.
 
         The server ends a long statement itself. This is for one that says nothing any more.
+
+        Args:
+            seconds: how many.
+            meanwhile: to be done whenever the block would wait for the server.
         """
         self._give_up_at = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self._give_up_at = None
-
-    @contextmanager
-    def working(self, meanwhile: Meanwhile | None) -> Iterator[None]:
-        """Do something else whenever the block would wait for the server."""
         self._meanwhile = meanwhile
         try:
             yield
         finally:
-            self._meanwhile = None
+            self._give_up_at = self._meanwhile = None
 
     def wait(
         self,
@@ -57,31 +60,59 @@ class PostgresConnection(psycopg.Connection[Any]):
         *arguments: Any,
         **options: Any,
     ) -> _Result:
-        """Wait as psycopg does. All that it does with the server passes through here."""
-        return super().wait(self._attended(gen), interval, *arguments, **options)
+        """Wait as psycopg does. All that it does with the server passes through here.
 
-    def _attended(self, gen: Generator[Any, Any, _Result]) -> Generator[Any, Any, _Result]:
-        """Stand between psycopg's protocol, which says what it waits for, and its waiting."""
+        Args:
+            gen: psycopg's protocol: it says what it waits for, and is sent what is ready.
+            interval: seconds after which it is sent 0 if nothing is.
+            *arguments: as psycopg takes them.
+            **options: as psycopg takes them.
+        """
         try:
             wanted = next(gen)
-            while True:
-                if self._meanwhile is not None:
-                    self._work(self._meanwhile, wanted)
-                ready = yield wanted
-                if not ready and self._is_overdue:
-                    self._cut_off()
+            # A server that keeps up is never waited for.
+            while ready := self._work(wanted):
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: _Result = end.value
             return result
+        return super().wait(self._attended(gen, wanted), interval, *arguments, **options)
 
-    def _work(self, meanwhile: Meanwhile, wanted: int) -> None:
-        """Do something else until the server is ready, or overdue, or all else is done."""
-        # psycopg names what it waits for by the same bits, and so does what is given to select().
-        with _Selector() as selector:
-            selector.register(self.fileno(), wanted)
-            while not (self._is_overdue or selector.select(0)) and meanwhile():
-                pass
+    def _attended(
+        self, gen: Generator[Any, Any, _Result], wanted: int
+    ) -> Generator[Any, Any, _Result]:
+        """Stand between the protocol, which waits for something, and psycopg's waiting."""
+        try:
+            while True:
+                ready = yield wanted
+                if not ready and self._is_overdue:
+                    self._cut_off()
+                wanted = gen.send(ready)
+                while ready := self._work(wanted):
+                    wanted = gen.send(ready)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
+
+    def _work(self, wanted: int) -> int:
+        """Do something else until the server is ready, or overdue, or all else is done.
+
+        Returns:
+            What of it is ready; 0 if nothing is, or there is nothing else to do at all.
+        """
+        if self._meanwhile is None:
+            return 0
+        while not (ready := self._ready(wanted)) and not self._is_overdue and self._meanwhile():
+            pass
+        return ready
+
+    def _ready(self, wanted: int) -> int:
+        """Say what of it is ready now."""
+        # psycopg names what it waits for by the same bits as a selector does.
+        if self._selector is None:
+            self._selector = _Selector()
+            self._selector.register(self.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE)
+        return sum(ready for _, ready in self._selector.select(0)) & wanted
 
     @property
     def _is_overdue(self) -> bool:

@@ -9,6 +9,7 @@ by itself: nobody has to begin or to commit it.
 from __future__ import annotations
 
 import struct
+from binascii import a2b_hex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ import psycopg
 from psycopg import errors, postgres
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+from psycopg.types.string import BytesBinaryDumper
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -32,6 +34,7 @@ from sqlalchemy import (
     Uuid,
 )
 
+from audit.postgres_connection import PostgresConnection
 from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
 from audit.schema import reconciliation_log
 from audit.store import InsertReport
@@ -74,11 +77,19 @@ class MomentDumper(Dumper):
         return struct.pack(">q", obj.us - _EPOCH_US)
 
 
-def insert_rows(driver: psycopg.Connection[Any], rows: Iterable[Row]) -> InsertReport:
+def prepare_driver(driver: psycopg.Connection[Any]) -> None:
+    """Teach a connection how to write what is in a row."""
+    driver.adapters.register_dumper(Moment, MomentDumper)
+    # COPY asks for the last one that was registered for a type. By default that is one in Python,
+    # which also takes what wraps bytes, and for it each hash is a call.
+    driver.adapters.register_dumper(bytes, BytesBinaryDumper)
+
+
+def insert_rows(driver: PostgresConnection, rows: Iterable[Row]) -> InsertReport:
     """Insert rows in a transaction; see :meth:`audit.store.AuditStore.insert_batch`.
 
     Args:
-        driver: a connection that knows :class:`MomentDumper`, and commits each statement by itself.
+        driver: a connection that was prepared, and commits each statement by itself.
         rows: any number, which can be gone through more than once.
 
     Raises:
@@ -89,7 +100,7 @@ def insert_rows(driver: psycopg.Connection[Any], rows: Iterable[Row]) -> InsertR
     if not first:
         return InsertReport(0)
     if len(first) < _FEW:
-        asked, inserted = len(first), _insert_few(driver, first)
+        asked, inserted = len(first), _insert_few(driver.inserting, first)
     else:
         asked, inserted = _insert_many(driver, chain(first, rest), rows)
     if inserted == asked:
@@ -118,9 +129,9 @@ def hashes_of(driver: psycopg.Connection[Any], event_ids: Sequence[str]) -> dict
     )
 
 
-def _insert_few(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> int:
+def _insert_few(cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> int:
     values = [value for row in rows for value in as_parameters(row)]
-    return driver.execute(insertion(len(rows)), values).rowcount
+    return cursor.execute(insertion(len(rows)), values).rowcount
 
 
 def _insert_many(
@@ -180,12 +191,14 @@ def _as_copied(row: Row) -> list[Any]:
     """Return a row such that each value's bytes are those of its column's type."""
     values = list(row)
     for index in _TIMES:
-        if values[index] is not None:
-            values[index] -= _EPOCH_US
+        us = values[index]
+        if us is not None:
+            values[index] = us - _EPOCH_US
     for index, limit in _LIMITS:
-        if values[index] is not None and not -limit <= values[index] < limit:
-            raise OverflowError(f"{COLUMNS[index]}={row[index]!r} is out of range")
-    values[EVENT_ID] = bytes.fromhex(values[EVENT_ID].replace("-", ""))
+        number = values[index]
+        if number is not None and not -limit <= number < limit:
+            raise OverflowError(f"{COLUMNS[index]}={number!r} is out of range")
+    values[EVENT_ID] = a2b_hex(values[EVENT_ID].replace("-", ""))
     return values
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
@@ -14,7 +14,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from audit.errors import StoreUnavailable
 from audit.postgres_connection import PostgresConnection
-from audit.postgres_insert import Moment, MomentDumper
+from audit.postgres_insert import prepare_driver
+from audit.store import Meanwhile
 from engine.brokers.redaction import Redaction
 from engine.store_url import shown_url, split_password
 
@@ -83,15 +84,18 @@ class PostgresSession:
             raise
         return engine, connection
 
-    @contextmanager
-    def bounded(self, connection: Connection) -> Iterator[PostgresConnection]:
-        """Give out the driver's connection; it is cut off some time past the deadline.
+    def bounded(
+        self, connection: Connection, meanwhile: Meanwhile | None = None
+    ) -> AbstractContextManager[None]:
+        """Cut the connection off some time past the deadline.
 
         The server ends a long statement itself. This is for a server that says nothing any more.
+
+        Args:
+            connection: it.
+            meanwhile: to be done whenever the block would wait for the server.
         """
-        driver = native(connection)
-        with driver.bounded(self._deadline_s + _GRACE_S):
-            yield driver
+        return native(connection).bounded(self._deadline_s + _GRACE_S, meanwhile)
 
     def describe(self, error: BaseException) -> str:
         """Say in one line what went wrong, without any secret."""
@@ -116,7 +120,7 @@ class PostgresSession:
 
     def _prepare(self, driver: psycopg.Connection[Any], _: object) -> None:
         # Statements, not connection options: these need no consent of a proxy in between.
-        driver.adapters.register_dumper(Moment, MomentDumper)
+        prepare_driver(driver)
         milliseconds = int(self._deadline_s * 1000)
         with driver.cursor() as cursor:
             cursor.execute(f"SET statement_timeout = {milliseconds}".encode())

@@ -48,6 +48,8 @@ from engine.clock import to_datetime
 
 logger = logging.getLogger(__name__)
 
+_DATABASE_ERRORS = (psycopg.Error, SQLAlchemyError)
+
 
 class PostgresStore:
     """An :class:`audit.store.AuditStore` in one PostgreSQL database.
@@ -142,11 +144,9 @@ class PostgresStore:
 
     def insert_batch(self, rows: Iterable[Row], meanwhile: Meanwhile | None = None) -> InsertReport:
         """Insert rows in one transaction; see :meth:`audit.store.AuditStore.insert_batch`."""
-        with self._in_use() as connection:
-            driver = native(connection)
+        with self._in_use(meanwhile=meanwhile) as connection:
             try:
-                with driver.working(meanwhile):
-                    return insert_rows(driver, rows)
+                return insert_rows(native(connection), rows)
             except CONTENT_ERRORS as error:
                 said = self._session.describe(error)
                 raise RowsRefused(f"{self._session.where} refuses a row: {said}") from None
@@ -232,17 +232,20 @@ class PostgresStore:
             yield connection
 
     @contextmanager
-    def _in_use(self, *, opening: bool = False) -> Iterator[Connection]:
+    def _in_use(
+        self, *, opening: bool = False, meanwhile: Meanwhile | None = None
+    ) -> Iterator[Connection]:
         with self._lock:
             connection = self._opened()
-            with self._explained(opening=opening):
-                try:
-                    with self._session.bounded(connection):
-                        yield connection
-                except BaseException:
-                    if _is_useless(connection):
-                        self.close()
-                    raise
+            try:
+                with self._session.bounded(connection, meanwhile):
+                    yield connection
+            except BaseException as error:
+                if _is_useless(connection):
+                    self.close()
+                if isinstance(error, _DATABASE_ERRORS):
+                    raise self._explain(error, opening=opening) from self._cause(error)
+                raise
 
     def _read(self, statement: Select[Any]) -> list[Row]:
         with self._transaction() as connection:
@@ -252,9 +255,11 @@ class PostgresStore:
     def _explained(self, *, opening: bool) -> Iterator[None]:
         try:
             yield
-        except (psycopg.Error, SQLAlchemyError) as error:
-            cause = error if self._session.says_no_secret(error) else None
-            raise self._explain(error, opening=opening) from cause
+        except _DATABASE_ERRORS as error:
+            raise self._explain(error, opening=opening) from self._cause(error)
+
+    def _cause(self, error: Exception) -> Exception | None:
+        return error if self._session.says_no_secret(error) else None
 
     def _explain(self, error: Exception, *, opening: bool) -> StoreUnavailable:
         cause = error.orig if isinstance(error, DBAPIError) else error

@@ -7,14 +7,17 @@ back exactly what it was given.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
+from hashlib import sha256
 from operator import attrgetter
 from typing import Annotated, Any, TypeAlias, Union
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import astuple
 
 from audit import canonical
-from audit.chain import NO_HASH, SealedRecord, chain_hash
+from audit.chain import HASHED_PREFIX, NO_HASH, SealedRecord, chain_hash
 from audit.records import (
     AFTER_META,
     BEFORE_META,
@@ -29,6 +32,9 @@ from audit.records import (
 )
 
 Row: TypeAlias = tuple[Any, ...]
+Listed: TypeAlias = tuple[int, int, int, str, str, int, bytes, bytes, bytes]
+"""A record as the journal lists it: ordinal, recorded_at, late (0 or 1), and the values of a
+:class:`audit.chain.SealedRecord`."""
 
 _OWN = ("recorded_at", "late", "hash_version", "prev_hash", "hash")
 COLUMNS = (*_OWN, *BEFORE_META, "meta_data", *AFTER_META)
@@ -68,6 +74,8 @@ own values put in, it has all of a row's, in order."""
 _reals = attrgetter(*(name for name, kinds in KINDS.items() if float in kinds))
 _LEAST_PLAIN, _LEAST_HUGE = 1e-4, 1e16
 """From the one to below the other, Python writes a float without an exponent, as msgspec does."""
+_BACKSLASH = 0x5C
+"""One byte is found far quicker than two."""
 _read = msgspec.json.Decoder(_Content).decode
 _write = msgspec.json.Encoder().encode_into
 
@@ -82,70 +90,82 @@ class _Scratch(threading.local):
 _scratch = _Scratch()
 
 
-def row_of(record: tuple[str, str, int, bytes, bytes, bytes], recorded_at: int, late: bool) -> Row:
+def row_of(record: SealedRecord, recorded_at: int, late: bool) -> Row:
     """Take a record apart into columns, and check that it is what it claims to be.
 
     Args:
-        record: a :class:`audit.chain.SealedRecord`, or the same values as a bare tuple.
+        record: it.
         recorded_at: when the journal had it, µs UTC.
         late: whether its writer had been replaced.
 
     Raises:
         ValueError: it is damaged, mislabelled, or does not fit the columns; the message says how.
     """
-    event_id, stream, seq, prev_hash, digest, body = record
-    if chain_hash(prev_hash, body) != digest:
-        raise ValueError("its content does not have the hash that it claims")
-    content = _plain_content(body) or _checked_content(body)
-    if content.event_id != event_id or content.stream != stream or content.seq != seq:
-        raise ValueError("its content names another event or place than its label")
-    if len(prev_hash) != len(NO_HASH):
-        raise ValueError("its previous hash has the wrong length")
-    content.recorded_at = recorded_at
-    content.late = late
-    content.hash_version = canonical.VERSION
-    content.prev_hash = prev_hash
-    content.hash = digest
-    content.meta_data = str(content.meta_data, "ascii")
-    return msgspec.structs.astuple(content)
+    plain = plain_rows([(0, recorded_at, int(late), *record)])
+    return plain[0] if plain else checked_row(record, recorded_at, late)
 
 
-def _plain_content(body: bytes) -> Any:
-    """Take apart what a second writer of JSON writes as it stands; that is nearly every record.
+def plain_rows(listed: Iterable[Listed]) -> list[Row]:
+    """Take plain records apart, as :func:`row_of` does, only faster, up to the first other one.
 
-    Its values are then those that the bytes say, and give the bytes back.
+    Plain is what a second writer of JSON writes as it stands, and that is nearly every record: its
+    values are then those that its bytes say, and give the bytes back.
 
     Returns:
-        ``None`` for one that must be looked at member by member.
+        Rows of those before the first that is not plain, or not what it claims to be.
     """
-    if (b"\\" in body and b"\\u" in body) or not body.isascii():  # one byte is found far quicker
-        return None  # some of that is text that no database takes
-    try:
-        content: Any = _read(body)
-    except msgspec.MsgspecError:
-        return None
+    rows: list[Row] = []
     written = _scratch.written
-    _write(content, written)
-    if written != body:  # the order is not ours, or a float has an exponent
-        return None
-    for real in _reals(content):
-        if real and not _LEAST_PLAIN <= abs(real) < _LEAST_HUGE:
-            return None  # msgspec writes it with other digits than we do
-    return content if is_event_id(content.event_id) else None
+    # A fill is as fast as this loop, so it makes few calls.
+    for _, recorded_at, late, event_id, stream, seq, prev_hash, digest, body in listed:
+        if sha256(HASHED_PREFIX + prev_hash + body).digest() != digest:
+            return rows
+        if not body.isascii() or (body.find(_BACKSLASH) >= 0 and b"\\u" in body):
+            return rows  # some of that is text that no database takes
+        try:
+            content: Any = _read(body)
+        except msgspec.MsgspecError:
+            return rows
+        _write(content, written)
+        if written != body:  # the order is not ours, or a float has an exponent
+            return rows
+        for real in _reals(content):
+            if real and not _LEAST_PLAIN <= abs(real) < _LEAST_HUGE:
+                return rows  # msgspec writes it with other digits than we do
+        if not is_event_id(event_id) or len(prev_hash) != len(NO_HASH):
+            return rows
+        if content.event_id != event_id or content.stream != stream or content.seq != seq:
+            return rows
+        content.recorded_at = recorded_at
+        content.late = late == 1
+        content.hash_version = canonical.VERSION
+        content.prev_hash = prev_hash
+        content.hash = digest
+        content.meta_data = str(content.meta_data, "ascii")
+        rows.append(astuple(content))
+    return rows
 
 
-def _checked_content(body: bytes) -> Any:
-    """Take a record apart and look at every member.
+def checked_row(record: SealedRecord, recorded_at: int, late: bool) -> Row:
+    """Take any record apart, as :func:`row_of` does: look at every member.
 
     Raises:
         ValueError: naming what is wrong.
     """
-    before, meta, after = parts_of_body(body)
+    if chain_hash(record.prev_hash, record.body) != record.hash:
+        raise ValueError("its content does not have the hash that it claims")
+    before, meta, after = parts_of_body(record.body)
     canonical.decode(meta)
     check_parts(before, after)
-    if body_of_parts(before, meta, after) != body:
+    if body_of_parts(before, meta, after) != record.body:
         raise ValueError("its content is not in canonical form")
-    return _Content(**before, meta_data=msgspec.Raw(meta.encode("ascii")), **after)
+    label = (record.event_id, record.stream, record.seq)
+    if (before["event_id"], after["stream"], after["seq"]) != label:
+        raise ValueError("its content names another event or place than its label")
+    if len(record.prev_hash) != len(NO_HASH):
+        raise ValueError("its previous hash has the wrong length")
+    own = (recorded_at, late, canonical.VERSION, record.prev_hash, record.hash)
+    return (*own, *before.values(), meta, *after.values())
 
 
 def sealed_of(row: Row) -> SealedRecord:

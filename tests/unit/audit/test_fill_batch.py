@@ -3,16 +3,18 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
 from audit.backlog import Backlog, Waiting
+from audit.chain import NO_HASH, ChainWriter
 from audit.errors import JournalUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, TakenApart, prepare_process
 from audit.journal import Journal
-from audit.rows import EVENT_ID, SEQ, Row
-from tests.unit.audit.samples import NOW, a_chain
+from audit.rows import EVENT_ID, SEQ, Listed, Row, sealed_of
+from tests.unit.audit.samples import NOW, a_chain, a_close
 
 
 @pytest.fixture
@@ -38,6 +40,29 @@ def test_records_are_taken_apart_and_the_damaged_is_named() -> None:
     ((bad, reason),) = apart.unfit
     assert bad == 1
     assert "does not have the hash" in reason
+
+
+@pytest.mark.parametrize("odd", [(), (0,), (9,), (4, 5), (0, 3, 9), tuple(range(10))])
+@pytest.mark.parametrize("damaged", [(), (2,), (0, 6), (9,)])
+def test_records_that_are_not_plain_are_taken_apart_in_their_place(
+    odd: tuple[int, ...], damaged: tuple[int, ...]
+) -> None:
+    writer = ChainWriter("account:u1:1")
+    closes = [
+        replace(a_close(n), description="plötzlich" if n in odd else "suddenly") for n in range(10)
+    ]
+    records = [writer.seal(close) for close in closes]
+    apart = TakenApart.of(
+        [
+            Waiting(n + 7, NOW, 0, *(one._replace(hash=NO_HASH) if n in damaged else one))
+            for n, one in enumerate(records)
+        ]
+    )
+    good = [n for n in range(10) if n not in damaged]
+    assert apart.ordinals == list(range(7, 17))
+    assert apart.rows_from == [n + 7 for n in good]
+    assert [sealed_of(row) for row in apart.rows] == [records[n] for n in good]
+    assert [ordinal for ordinal, _ in apart.unfit] == [n + 7 for n in damaged]
 
 
 @pytest.mark.parametrize(("size", "expected"), [(1, 1), (49, 49), (50, 50), (201, 201), (999, 293)])
@@ -150,11 +175,11 @@ def test_a_journal_that_cannot_be_read_ahead_is_met_by_who_needs_it(
     batch = reading.take(0)
     assert next(iter(batch))[SEQ] == 1
 
-    def fail(*_: object) -> list[Waiting]:
+    def fail(*_: object) -> list[Listed]:
         raise JournalUnavailable("the disk is gone")
 
     with monkeypatch.context() as failing:
-        failing.setattr(backlog, "after", fail)
+        failing.setattr(backlog, "listed_after", fail)
         assert not reading.read_on()
         with pytest.raises(JournalUnavailable, match="the disk is gone"):
             list(batch)
