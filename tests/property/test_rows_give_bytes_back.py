@@ -67,3 +67,13 @@ def test_bytes_altered_anywhere(changes: list[tuple[int, int, str]]) -> None:
 @pytest.mark.parametrize("place", range(0, len(RECORD.body), 7))
 def test_a_byte_left_out(place: int) -> None:
     _is_remade_or_refused(RECORD.body[:place] + RECORD.body[place + 1 :])
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_any_byte_within_a_text(byte: int) -> None:
+    for text in (b'"position_closed"', b'"EURCHF"', b'"c0ffee"', b'"Request executed"'):
+        body = RECORD.body.replace(text, text[:3] + bytes([byte]) + text[4:])
+        taken = _is_remade_or_refused(body)
+        if text == b'"Request executed"' or byte == ord("\\"):
+            continue  # meta_data is kept as it is written; and an escape may happen to be right
+        assert taken == (0x20 <= byte < 0x7F and byte != ord('"'))
