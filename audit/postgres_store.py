@@ -278,11 +278,11 @@ class PostgresStore:
 
 
 def _is_useless(connection: Connection) -> bool:
-    """Whether a connection was lost, or left in the middle of an exchange."""
+    """Whether a connection was lost, or left in the middle of something."""
     # SQLAlchemy would connect anew by itself: that is our caller's to do.
     if connection.closed or connection.invalidated or native(connection).closed:
         return True
-    return native(connection).info.transaction_status is TransactionStatus.ACTIVE
+    return native(connection).info.transaction_status is not TransactionStatus.IDLE
 
 
 def _reading(name: str) -> ColumnElement[Any]:
