@@ -339,11 +339,13 @@ class Filler:
         remembered = self._backlog.remembered(self._policy.compared)
         damaged = [one.ordinal for one in remembered if not is_event_id(one.event_id)]
         if damaged:
-            self.alarm(
+            text = (
                 f"the journal is damaged: {len(damaged)} records that it gave to the store have "
                 f"lost their names, the first of them ordinal {damaged[0]}; whether the store "
                 "holds them is not compared: verify it"
             )
+            if text not in self.alarms:  # a store that comes and goes is opened often
+                self.alarm(text)
         return remembered
 
     def _look_for_gaps(self) -> None:

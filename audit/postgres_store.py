@@ -150,6 +150,8 @@ class PostgresStore:
             except CONTENT_ERRORS as error:
                 said = self._session.describe(error)
                 raise RowsRefused(f"{self._session.where} refuses a row: {said}") from None
+            except StoreUnavailable as error:
+                raise StoreUnavailable(f"{self._session.where}: {error}") from None
 
     def count(self) -> int:
         """Count all records."""

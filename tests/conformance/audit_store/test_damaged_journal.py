@@ -158,6 +158,9 @@ def test_a_stored_record_whose_name_is_lost_does_not_keep_the_store_closed(
     journal.append(more)
     assert filler.drain(10), filler.last_error
     assert _stored(store) == ids([*records, *more])
+    filler.distrust(RuntimeError("as after another"))
+    filler.step()
+    assert filler.last_error is None
     (alarm,) = filler.alarms
     assert "the journal is damaged: 1 records" in alarm
     assert "ordinal 30" in alarm
