@@ -82,7 +82,10 @@ class StreamExpectation:
     head: int
     """Number of its last record."""
     stored: int
-    """How many of its records the store was given and did not refuse."""
+    """How many of its records the store was given, at least, and did not refuse."""
+    set_aside: int
+    """How many were set aside. The store may hold some of them nevertheless: those that suffered
+    in the journal after they were stored."""
 
 
 class Backlog:
@@ -236,7 +239,8 @@ class Backlog:
         """Say what the store must hold of every stream, if it was given all up to ``given``."""
         rows = self._select(
             "SELECT s.name, s.head_seq, "
-            "s.head_seq - coalesce(w.count, 0) - coalesce(a.count, 0) FROM streams s "
+            "s.head_seq - coalesce(w.count, 0) - coalesce(a.count, 0), coalesce(a.count, 0) "
+            "FROM streams s "
             "LEFT JOIN (SELECT stream_id, count(*) AS count FROM records WHERE ordinal > ? "
             "GROUP BY stream_id) w ON w.stream_id = s.id "
             "LEFT JOIN (SELECT stream, count(*) AS count FROM set_aside WHERE in_place "

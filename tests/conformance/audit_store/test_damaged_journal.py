@@ -142,6 +142,26 @@ def test_a_waiting_record_that_somebody_takes_out_is_missed(
     assert filler.missing == 1
 
 
+def test_a_record_that_is_stored_and_set_aside_hides_no_other_that_is_gone(
+    store: AuditStore, journal: Journal, backlog: Backlog, filler: Filler, clock: ManualClock
+) -> None:
+    """After a crash the journal gives again what it gave since the last checkpoint."""
+    records = a_chain(_COUNT)
+    journal.append(records[:90])
+    filler.step()
+    journal.append(records[90:])
+    with closing(connect(journal.path)) as other:
+        other.execute("DELETE FROM records WHERE ordinal = ?", (_AT,))
+    _damage(journal, "body = x'00'", 30)
+    store.close()
+    filler = Filler(backlog, store, clock=clock, policy=FillPolicy(batch=100))
+    assert filler.drain(10)
+    aside, gap = filler.alarms
+    assert "account:u1:1@30" in aside
+    assert f"account:u1:1@{_AT}.." in gap
+    assert filler.missing == 1
+
+
 @pytest.mark.parametrize("value", _ODD)
 def test_a_stored_record_whose_name_is_lost_does_not_keep_the_store_closed(
     store: AuditStore, journal: Journal, filler: Filler, clock: ManualClock, value: str
