@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from audit.chain import ChainHead, SealedRecord
 from audit.digest_registry import DigestEnd
 from audit.journal import Journal
-from audit.journal_file import connect, explained
+from audit.journal_file import connect, explained, texts_made_out
 from audit.proving import KnownStream
 from audit.receipts import SetAside
 from audit.rows import Listed
@@ -41,9 +41,16 @@ class Waiting(NamedTuple):
         return SealedRecord._make(self[3:])
 
 
+_SEALED = (
+    "CAST(r.event_id AS TEXT), s.name, CAST(r.seq AS INTEGER), CAST(r.prev_hash AS BLOB), "
+    "CAST(r.hash AS BLOB), CAST(r.body AS BLOB) "
+    "FROM records r JOIN streams s ON s.id = r.stream_id "
+)
+"""A :class:`audit.chain.SealedRecord`. SQLite lets a damaged value have any type: what was none of
+ours is then told by its hash."""
 WAITING = (
-    "SELECT r.ordinal, r.recorded_at, r.late, r.event_id, s.name, r.seq, r.prev_hash, r.hash, "
-    "r.body FROM records r JOIN streams s ON s.id = r.stream_id WHERE r.body IS NOT NULL AND "
+    f"SELECT r.ordinal, CAST(r.recorded_at AS INTEGER), r.late, {_SEALED}"
+    "WHERE r.body IS NOT NULL AND "
 )
 """How each :class:`Waiting` is read; a condition on ``r`` follows."""
 
@@ -75,7 +82,10 @@ class StreamExpectation:
     head: int
     """Number of its last record."""
     stored: int
-    """How many of its records the store was given and did not refuse."""
+    """How many of its records the store was given, at least, and did not refuse."""
+    set_aside: int
+    """How many were set aside. The store may hold some of them nevertheless: those that suffered
+    in the journal after they were stored."""
 
 
 class Backlog:
@@ -161,7 +171,8 @@ class Backlog:
     def remembered(self, limit: int) -> list[Remembered]:
         """Read the identities of the last records that the store was given, in order."""
         rows = self._select(
-            "SELECT ordinal, event_id, hash, body IS NOT NULL FROM records "
+            "SELECT ordinal, CAST(event_id AS TEXT), CAST(hash AS BLOB), body IS NOT NULL "
+            "FROM records "
             "WHERE ordinal <= ? ORDER BY ordinal DESC LIMIT ?",
             self.given,
             limit,
@@ -172,8 +183,7 @@ class Backlog:
         """Read what is still whole of all streams of an owner."""
         with self._snapshot() as connection:
             rows = connection.execute(
-                "SELECT r.event_id, s.name, r.seq, r.prev_hash, r.hash, r.body FROM streams s "
-                "JOIN records r ON r.stream_id = s.id "
+                f"SELECT {_SEALED}"
                 "WHERE s.owner = ? AND r.body IS NOT NULL ORDER BY s.incarnation, r.seq",
                 (owner,),
             ).fetchall()
@@ -201,7 +211,8 @@ class Backlog:
                 (owner,),
             ).fetchall()
             records = connection.execute(
-                "SELECT s.id, r.seq, r.hash, r.prev_hash, r.body IS NOT NULL FROM streams s "
+                "SELECT s.id, CAST(r.seq AS INTEGER), CAST(r.hash AS BLOB), "
+                "CAST(r.prev_hash AS BLOB), r.body IS NOT NULL FROM streams s "
                 "JOIN records r ON r.stream_id = s.id WHERE s.owner = ?",
                 (owner,),
             ).fetchall()
@@ -228,7 +239,8 @@ class Backlog:
         """Say what the store must hold of every stream, if it was given all up to ``given``."""
         rows = self._select(
             "SELECT s.name, s.head_seq, "
-            "s.head_seq - coalesce(w.count, 0) - coalesce(a.count, 0) FROM streams s "
+            "s.head_seq - coalesce(w.count, 0) - coalesce(a.count, 0), coalesce(a.count, 0) "
+            "FROM streams s "
             "LEFT JOIN (SELECT stream_id, count(*) AS count FROM records WHERE ordinal > ? "
             "GROUP BY stream_id) w ON w.stream_id = s.id "
             "LEFT JOIN (SELECT stream, count(*) AS count FROM set_aside WHERE in_place "
@@ -326,7 +338,7 @@ class Backlog:
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         """Read several times from one state of the journal."""
-        with self._lock, explained(self._journal.path):
+        with self._lock, explained(self._journal.path), texts_made_out(self._connection):
             self._connection.execute("BEGIN")
             try:
                 yield self._connection
@@ -335,4 +347,10 @@ class Backlog:
 
     def _select(self, statement: str, *values: int | str) -> list[tuple[Any, ...]]:
         with self._lock, explained(self._journal.path):
-            return self._connection.execute(statement, values).fetchall()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if "UTF-8" not in str(error):
+                    raise
+                with texts_made_out(self._connection):
+                    return self._connection.execute(statement, values).fetchall()

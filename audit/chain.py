@@ -132,11 +132,13 @@ class ChainProblem:
     stream: str
     seq: int
     event_id: str
+    """Empty where nobody knows it any more, as that of a record that is missing."""
     reason: str
 
     def __str__(self) -> str:
         """Name the record and what is wrong with it."""
-        return f"{self.stream}@{self.seq} (event {self.event_id}): {self.reason}"
+        event = f" (event {self.event_id})" if self.event_id else ""
+        return f"{self.stream}@{self.seq}{event}: {self.reason}"
 
 
 class ChainVerifier:

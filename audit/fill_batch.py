@@ -8,7 +8,9 @@ whenever the store would wait for the database, some more is read instead.
 from __future__ import annotations
 
 import gc
+import logging
 import sys
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from typing import Self
 from audit.backlog import Backlog, Waiting
 from audit.errors import JournalUnavailable
 from audit.rows import Listed, Row, checked_row, plain_rows
+
+logger = logging.getLogger(__name__)
 
 _PIECE = 50
 """Records read at a time, which takes about half a millisecond."""
@@ -107,13 +111,18 @@ class FillBatch:
         """Whether it has as many records as it may."""
         return len(self.ordinals) >= self._size
 
+    @property
+    def has_holes(self) -> bool:
+        """Whether a record is missing between those that were read, or before them."""
+        return bool(self.ordinals) and self.ordinals[-1] - self.after != len(self.ordinals)
+
     def __iter__(self) -> Iterator[Row]:
         """Give out all rows, reading on in between.
 
         They are not kept: whoever goes through them again has the journal read again.
 
         Raises:
-            JournalUnavailable: it cannot be read.
+            JournalUnavailable: it cannot be read, or no longer gives what it gave before.
         """
         if self._was_given:
             yield from self._again()
@@ -169,8 +178,16 @@ class FillBatch:
             pass
         self._waiting.clear()
         for first in range(0, len(self.ordinals), _PIECE):
-            piece = self._backlog.whole(self.ordinals[first : first + _PIECE])
-            yield from TakenApart.of(piece).rows
+            ordinals = self.ordinals[first : first + _PIECE]
+            apart = TakenApart.of(self._backlog.whole(ordinals))
+            begin = bisect_left(self.rows_from, ordinals[0])
+            end = bisect_right(self.rows_from, ordinals[-1])
+            if apart.rows_from != self.rows_from[begin:end]:
+                raise JournalUnavailable(
+                    f"the journal's records {ordinals[0]} to {ordinals[-1]} changed while they "
+                    "were stored: they are read anew"
+                )
+            yield from apart.rows
 
 
 class ReadAhead:
@@ -203,8 +220,8 @@ class ReadAhead:
         """Read a piece of the batch that was given out, or else of the one that follows it.
 
         Returns:
-            Whether there may be more to read. Not if the journal cannot be read either: who needs
-            the records will meet with that.
+            Whether there may be more to read. Not if that fails, either: who needs the records
+            will meet with it, and who stores others must not.
         """
         given = self._given
         try:
@@ -215,5 +232,6 @@ class ReadAhead:
             if self._next is None:
                 self._next = FillBatch(self._backlog, given.ordinals[-1], self._size)
             return self._next.read_ahead()
-        except JournalUnavailable:
+        except Exception as error:  # noqa: BLE001 - raised again for who needs these records
+            logger.debug("nothing was read ahead: %s", error)
             return False

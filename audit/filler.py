@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from audit.backlog import Backlog
+from audit.backlog import Backlog, Remembered
 from audit.digest_keeper import DigestKeeper
 from audit.errors import JournalUnavailable, StoreUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, TakenApart
 from audit.gaps import StreamGap, described, find_gaps
+from audit.records import is_event_id
 from audit.rows import EVENT_ID, Row
 from audit.store import AuditStore, RowsRefused
 from engine.clock import Clock
@@ -244,8 +245,12 @@ class Filler:
         if batch.ordinals or batch.read_on():
             self._insert(batch, batch)
             self.committed = batch.ordinals[-1]
-        else:
-            self.committed = max(self.committed, newest)  # the last ones were set aside
+            # What was set aside before the store was opened is not in the line any more. But
+            # somebody else may have taken it out: then only a gap in its stream tells.
+            self._gaps_unsure |= batch.has_holes
+        elif self.committed < newest:
+            self.committed = newest
+            self._gaps_unsure = True
         if not batch.is_full or self.committed - self._noted >= _NOTED_EVERY:
             self._note_given()
         if self._gaps_unsure and not batch.is_full:
@@ -260,7 +265,7 @@ class Filler:
         ):
             self._checkpoint()
             left = None
-        return 0 if batch.is_full else left
+        return 0 if batch.is_full or self.committed < newest else left
 
     def _note_given(self) -> None:
         if self._noted == self.committed:
@@ -315,7 +320,7 @@ class Filler:
 
     def _refill(self) -> None:
         """Compare the last records that the store was given with what it holds, and mend it."""
-        given = self._backlog.remembered(self._policy.compared)
+        given = [one for one in self._remembered() if is_event_id(one.event_id)]
         if not given:
             return
         held = self._store.hashes_of([one.event_id for one in given])
@@ -329,6 +334,19 @@ class Filler:
                 f"the store had lost {least}{len(again)} of the last records that it had "
                 "committed: refilled from the journal"
             )
+
+    def _remembered(self) -> list[Remembered]:
+        remembered = self._backlog.remembered(self._policy.compared)
+        damaged = [one.ordinal for one in remembered if not is_event_id(one.event_id)]
+        if damaged:
+            text = (
+                f"the journal is damaged: {len(damaged)} records that it gave to the store have "
+                f"lost their names, the first of them ordinal {damaged[0]}; whether the store "
+                "holds them is not compared: verify it"
+            )
+            if text not in self.alarms:  # a store that comes and goes is opened often
+                self.alarm(text)
+        return remembered
 
     def _look_for_gaps(self) -> None:
         gaps = find_gaps(self._store, self._backlog, self.committed)

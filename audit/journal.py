@@ -272,6 +272,8 @@ class Journal:
 
     def _read_newest(self) -> int:
         (newest,) = self._connection.execute(
-            "SELECT max(coalesce((SELECT max(ordinal) FROM records), 0), stored) FROM progress"
+            # What was set aside since has no row, and its number must not be given out again.
+            "SELECT max(coalesce((SELECT max(ordinal) FROM records), 0), stored, given) "
+            "FROM progress"
         ).fetchone()
         return int(newest)

@@ -11,7 +11,7 @@ from audit.backlog import WAITING, Waiting
 from audit.chain import ChainHead
 from audit.digest_registry import DigestEnd, DigestRegistry
 from audit.errors import JournalUnavailable
-from audit.journal_file import APPLICATION_ID, SCHEMA_VERSION, explained
+from audit.journal_file import APPLICATION_ID, SCHEMA_VERSION, explained, texts_made_out
 from audit.receipts import SetAside
 from audit.stream_registry import StreamRegistry
 
@@ -65,7 +65,7 @@ class JournalReading:
         """Read the records that the store may lack, in order, ``size`` at a time."""
         after = self.stored
         while True:
-            with explained(self._path):
+            with explained(self._path), texts_made_out(self._connection):
                 rows = self._connection.execute(
                     f"{WAITING}r.ordinal > ? ORDER BY r.ordinal LIMIT ?", (after, size)
                 ).fetchall()

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+from audit.backlog import Waiting
 from audit.duckdb_store import DuckDBStore
 from audit.errors import AuditError, StoreUnavailable
 from audit.journal_reading import JournalReading
 from audit.opening import make_store
 from audit.receipts import SetAside
-from audit.rows import EVENT_ID, HASH, Row, row_of
-from audit.store import AuditStore
+from audit.records import is_event_id
+from audit.rows import EVENT_ID, HASH, Row, row_of, sealed_of
+from audit.store import AuditStore, RowsRefused
 from audit.trail import StoreTrail
 
 logger = logging.getLogger(__name__)
@@ -93,6 +96,11 @@ def _exists(store: AuditStore) -> bool:
     return not isinstance(store, DuckDBStore) or store.path.exists()
 
 
+def _hashes_in(store: AuditStore, batch: Sequence[Waiting]) -> dict[str, bytes]:
+    """Look up what a store holds of a batch; no record has a name that is none."""
+    return store.hashes_of([one.event_id for one in batch if is_event_id(one.event_id)])
+
+
 class _Overlay:
     """What a journal has and a store lacks, in memory."""
 
@@ -106,7 +114,7 @@ class _Overlay:
     def lay(self, reading: JournalReading, below: AuditStore | None) -> None:
         """Take what ``below`` does not hold."""
         for batch in reading.not_surely_stored(_BATCH):
-            held = below.hashes_of([one.event_id for one in batch]) if below else {}
+            held = _hashes_in(below, batch) if below else {}
             rows: list[Row] = []
             for one in batch:
                 try:
@@ -120,7 +128,18 @@ class _Overlay:
                 elif known != row[HASH]:
                     reason = "the store holds the same event with another hash"
                     self._keep_apart(SetAside(one.record, reason))
+            self._insert(rows)
+
+    def _insert(self, rows: Sequence[Row]) -> None:
+        try:
             self.count += self.store.insert_batch(rows).inserted
+        except RowsRefused as refusal:
+            if len(rows) == 1:
+                self._keep_apart(SetAside(sealed_of(rows[0]), str(refusal)))
+                return
+            half = len(rows) // 2
+            self._insert(rows[:half])
+            self._insert(rows[half:])
 
     def _keep_apart(self, apart: SetAside) -> None:
         self.unreadable.append(apart)

@@ -36,17 +36,25 @@ class PostgresConnection(psycopg.Connection[Any]):
         """A cursor for one statement that is sent again and again: it keeps what it learnt."""
         return self.cursor()
 
+    def give_up_after(self, seconds: float | None) -> None:
+        """Cut the connection off if it still waits for the server after some seconds.
+
+        The server ends a long statement itself. This is for one that says nothing any more.
+
+        Args:
+            seconds: how many from now on; ``None`` for no end.
+        """
+        self._give_up_at = None if seconds is None else time.monotonic() + seconds
+
     @contextmanager
     def bounded(self, seconds: float, meanwhile: Meanwhile | None = None) -> Iterator[None]:
         """Cut the connection off if the block still waits for the server after some seconds.
-
-        The server ends a long statement itself. This is for one that says nothing any more.
 
         Args:
             seconds: how many.
             meanwhile: to be done whenever the block would wait for the server.
         """
-        self._give_up_at = time.monotonic() + seconds
+        self.give_up_after(seconds)
         self._meanwhile = meanwhile
         try:
             yield

@@ -34,6 +34,7 @@ from sqlalchemy import (
     Uuid,
 )
 
+from audit.errors import StoreUnavailable
 from audit.postgres_connection import PostgresConnection
 from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, STREAM, Row
 from audit.schema import reconciliation_log
@@ -41,6 +42,9 @@ from audit.store import InsertReport
 
 _FEW = 50
 """Below this many rows an INSERT is faster than a COPY."""
+_LOOK = (
+    "look for triggers, rules and unique indexes on reconciliation_log that are not this software's"
+)
 _EPOCH_US = 946_684_800_000_000
 """PostgreSQL counts microseconds from 2000-01-01 UTC: this is that moment, since 1970."""
 
@@ -93,6 +97,7 @@ def insert_rows(driver: PostgresConnection, rows: Iterable[Row]) -> InsertReport
         rows: any number, which can be gone through more than once.
 
     Raises:
+        StoreUnavailable: rows are not there, for a reason that the database does not say.
         psycopg.Error: among them :data:`CONTENT_ERRORS`, for which a row is to blame.
     """
     rest = iter(rows)
@@ -175,6 +180,11 @@ def _copy(cursor: psycopg.Cursor[Any], statement: bytes, rows: Iterable[Row]) ->
         for row in rows:
             copy.write_row(_as_copied(row))
             count += 1
+    if cursor.rowcount != count:
+        raise StoreUnavailable(
+            f"the database kept {cursor.rowcount} of {count} rows and said nothing of the others: "
+            f"{_LOOK}"
+        )
     return count
 
 
@@ -220,7 +230,12 @@ def _contradictions(driver: psycopg.Connection[Any], rows: Sequence[Row]) -> dic
         if hashes.get(row[EVENT_ID], row[HASH]) != row[HASH]
     }
     for row in kept_out:
-        owner = owners[row[STREAM], row[SEQ]]
+        owner = owners.get((row[STREAM], row[SEQ]))
+        if owner is None:
+            raise StoreUnavailable(
+                f"the database keeps event {row[EVENT_ID]} out, although neither it nor its place "
+                f"{row[STREAM]}@{row[SEQ]} is there: {_LOOK}"
+            )
         found[row[EVENT_ID]] = f"its place in its stream is taken by event {owner}"
     return found
 

@@ -70,7 +70,7 @@ class PostgresSession:
             connect_args={name: value for name, value in _CONNECTING.items() if name not in given},
             isolation_level="READ COMMITTED",
         )
-        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._prepare)
         try:
             connection = engine.connect()
@@ -82,6 +82,7 @@ class PostgresSession:
         except BaseException:
             engine.dispose()
             raise
+        native(connection).give_up_after(None)
         return engine, connection
 
     def bounded(
@@ -95,7 +96,7 @@ class PostgresSession:
             connection: it.
             meanwhile: to be done whenever the block would wait for the server.
         """
-        return native(connection).bounded(self._deadline_s + _GRACE_S, meanwhile)
+        return native(connection).bounded(self._patience_s, meanwhile)
 
     def describe(self, error: BaseException) -> str:
         """Say in one line what went wrong, without any secret."""
@@ -117,6 +118,18 @@ class PostgresSession:
             raise ValueError(f"audit={shown_url(text)!r} is not allowed: {wanted}")
         split_password(text)  # refuses one whose end is not clear: the rest would be shown
         return url
+
+    @property
+    def _patience_s(self) -> float:
+        return self._deadline_s + _GRACE_S
+
+    def _connect(
+        self, _: object, __: object, args: Sequence[Any], options: dict[str, Any]
+    ) -> PostgresConnection:
+        connection = PostgresConnection.connect(*args, **options)
+        # SQLAlchemy asks the server several things before anyone else has the connection.
+        connection.give_up_after(self._patience_s)
+        return connection
 
     def _prepare(self, driver: psycopg.Connection[Any], _: object) -> None:
         # Statements, not connection options: these need no consent of a proxy in between.
@@ -166,7 +179,3 @@ def native(connection: Connection) -> PostgresConnection:
     driver = connection.connection.driver_connection
     assert isinstance(driver, PostgresConnection)
     return driver
-
-
-def _connect(_: object, __: object, args: Sequence[Any], options: dict[str, Any]) -> Any:
-    return PostgresConnection.connect(*args, **options)

@@ -150,6 +150,8 @@ class PostgresStore:
             except CONTENT_ERRORS as error:
                 said = self._session.describe(error)
                 raise RowsRefused(f"{self._session.where} refuses a row: {said}") from None
+            except StoreUnavailable as error:
+                raise StoreUnavailable(f"{self._session.where}: {error}") from None
 
     def count(self) -> int:
         """Count all records."""
@@ -278,11 +280,11 @@ class PostgresStore:
 
 
 def _is_useless(connection: Connection) -> bool:
-    """Whether a connection was lost, or left in the middle of an exchange."""
+    """Whether a connection was lost, or left in the middle of something."""
     # SQLAlchemy would connect anew by itself: that is our caller's to do.
     if connection.closed or connection.invalidated or native(connection).closed:
         return True
-    return native(connection).info.transaction_status is TransactionStatus.ACTIVE
+    return native(connection).info.transaction_status is not TransactionStatus.IDLE
 
 
 def _reading(name: str) -> ColumnElement[Any]:

@@ -126,7 +126,7 @@ def plain_rows(listed: Iterable[Listed]) -> list[Row]:
             return rows  # msgspec writes it as it is, and we do not
         try:
             content: Any = _read(body)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return rows
         _write(content, written)
         if written != body:  # the order is not ours, or a float has an exponent
@@ -134,9 +134,9 @@ def plain_rows(listed: Iterable[Listed]) -> list[Row]:
         for real in _reals(content):
             if real and not _LEAST_PLAIN <= abs(real) < _LEAST_HUGE:
                 return rows  # msgspec writes it with other digits than we do
-        if not is_event_id(event_id) or len(prev_hash) != len(NO_HASH):
-            return rows
         if content.event_id != event_id or content.stream != stream or content.seq != seq:
+            return rows
+        if not is_event_id(event_id) or len(prev_hash) != len(NO_HASH):
             return rows
         content.recorded_at = recorded_at
         content.late = late == 1
@@ -157,7 +157,10 @@ def checked_row(record: SealedRecord, recorded_at: int, late: bool) -> Row:
     if chain_hash(record.prev_hash, record.body) != record.hash:
         raise ValueError("its content does not have the hash that it claims")
     before, meta, after = parts_of_body(record.body)
-    canonical.decode(meta)
+    try:
+        canonical.decode(meta)
+    except RecursionError:
+        raise ValueError("its meta_data is nested too deep") from None
     check_parts(before, after)
     if body_of_parts(before, meta, after) != record.body:
         raise ValueError("its content is not in canonical form")

@@ -15,10 +15,20 @@ from audit.opening import make_store
 from audit.postgres_reading import ReadOnlyPostgres
 from audit.postgres_store import PostgresStore
 from audit.rows import row_of
+from tests.conformance.audit_store.outsider import run
+from tests.integration.audit.silent_line import LineThatFallsSilent
 from tests.postgres_fixtures import reachable_folder
 from tests.postgres_server import PASSWORD, Databases, PostgresServer, running_postgres
 from tests.property.test_password_secrecy import assert_kept
 from tests.unit.audit.samples import NOW, a_chain
+
+_SKIPPING = """
+CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS
+'BEGIN IF NEW.seq % 10 = 0 THEN RETURN NULL; END IF; RETURN NEW; END'
+"""
+_SKIP = (
+    "CREATE TRIGGER skip BEFORE INSERT ON reconciliation_log FOR EACH ROW EXECUTE FUNCTION skip()"
+)
 
 
 def _backend(store: PostgresStore) -> int:
@@ -136,6 +146,59 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
         with pytest.raises(StoreUnavailable, match="timeout") as trouble:
             make_store(url).open()
     assert_kept(trouble.value, PASSWORD)
+
+
+@pytest.mark.parametrize("answers", [1, 2, 3, 5, 8])
+def test_a_server_that_falls_silent_while_the_store_is_opened_is_given_up(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, answers: int
+) -> None:
+    """After the login, too, when libpq's own deadline is over."""
+    monkeypatch.setattr("audit.postgres_session._GRACE_S", 0.0)
+    with LineThatFallsSilent(postgres_url) as line:
+        store = PostgresStore(line.url, deadline_s=0.5)
+        line.answers_left = answers
+        with pytest.raises(StoreUnavailable):
+            store.open()
+        assert line.is_silent
+        assert not store.is_open
+        line.speak_again()
+        store.open()
+        assert store.count() == 0
+        store.close()
+
+
+@pytest.mark.parametrize("count", [30, 100])
+def test_rows_that_the_database_drops_without_a_word_are_not_called_stored(
+    postgres_url: str, count: int
+) -> None:
+    rows = [row_of(record, NOW, False) for record in a_chain(count)]
+    store = make_store(postgres_url)
+    store.open()
+    store.insert_batch(rows[:5])
+    run(postgres_url, _SKIPPING)
+    run(postgres_url, _SKIP)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"store='postgres.*look for triggers"):
+            store.insert_batch(rows[5:])
+    run(postgres_url, "DROP TRIGGER skip ON reconciliation_log")
+    store.insert_batch(rows)
+    assert store.count() == count
+    store.close()
+
+
+@pytest.mark.parametrize("count", [30, 100])
+def test_a_row_that_somebody_elses_index_keeps_out_is_named(postgres_url: str, count: int) -> None:
+    first, other = a_chain(count), a_chain(1, "account:u2:1", first=3)
+    store = make_store(postgres_url)
+    store.open()
+    run(postgres_url, "CREATE UNIQUE INDEX mine ON reconciliation_log (ticket)")
+    rows = [row_of(record, NOW, False) for record in [*first, *other]]
+    with pytest.raises(StoreUnavailable, match=f"event {other[0].event_id} out.*unique indexes"):
+        store.insert_batch(rows)
+    run(postgres_url, "DROP INDEX mine")
+    store.insert_batch(rows)
+    assert store.count() == count + 1
+    store.close()
 
 
 def test_a_wrong_password_is_not_shown(postgres: Databases, postgres_url: str) -> None:

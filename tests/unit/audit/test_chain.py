@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from audit.chain import NO_HASH, ChainHead, ChainWriter, chain_hash, verify_chain
+from audit.chain import NO_HASH, ChainHead, ChainProblem, ChainWriter, chain_hash, verify_chain
 from audit.records import record_of
 from tests.unit.audit.samples import a_chain, a_close
 
@@ -91,3 +91,7 @@ def test_sealed_records_travel_small() -> None:
 def test_a_writer_needs_the_name_of_a_stream() -> None:
     with pytest.raises(ValueError, match="stream='nonsense'"):
         ChainWriter("nonsense")
+
+
+def test_a_missing_record_is_named_by_its_place_alone() -> None:
+    assert str(ChainProblem("account:u1:1", 7, "", "is missing")) == "account:u1:1@7: is missing"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -13,6 +14,7 @@ from audit.chain import NO_HASH, ChainWriter
 from audit.errors import JournalUnavailable
 from audit.fill_batch import FillBatch, ReadAhead, TakenApart, prepare_process
 from audit.journal import Journal
+from audit.journal_file import connect
 from audit.rows import EVENT_ID, SEQ, Listed, Row, sealed_of
 from tests.unit.audit.samples import NOW, a_chain, a_close
 
@@ -101,15 +103,30 @@ def test_a_batch_is_read_no_further_than_one_looks(journal: Journal, backlog: Ba
     assert len(batch.ordinals) == 100
 
 
-def test_what_is_gone_from_the_journal_is_not_given_out_again(
-    journal: Journal, backlog: Backlog
+@pytest.mark.parametrize("number", [1, 30, 50, 51, 99, 100])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_changes_between_two_readings_makes_the_second_fail(
+    journal: Journal, backlog: Backlog, number: int, is_gone: bool
 ) -> None:
+    """Who goes through a batch again counts on the same rows, each in its place."""
     journal.append(a_chain(120))
     batch = FillBatch(backlog, 0, 100)
     assert len(list(batch)) == 100
-    (one,) = backlog.whole([30])
-    backlog.keep_apart(one, "the store refuses it")
-    assert _numbers(batch) == [*range(1, 30), *range(31, 101)]
+    with closing(connect(journal.path)) as other:
+        change = "DELETE FROM records" if is_gone else "UPDATE records SET body = x'00'"
+        other.execute(f"{change} WHERE ordinal = ?", (number,))
+    with pytest.raises(JournalUnavailable, match=r"records (1 to 50|51 to 100) changed"):
+        list(batch)
+
+
+def test_a_record_that_changed_before_it_was_read_is_left_out_each_time(
+    journal: Journal, backlog: Backlog
+) -> None:
+    records = a_chain(120)
+    journal.append([*records[:70], records[70]._replace(body=b"{}"), *records[71:]])
+    batch = FillBatch(backlog, 0, 100)
+    for _ in range(2):
+        assert _numbers(batch) == [*range(1, 71), *range(72, 101)]
 
 
 def test_what_comes_after_the_end_was_seen_belongs_to_the_next_batch(
@@ -167,8 +184,9 @@ def test_what_was_read_ahead_for_another_place_is_not_given_out(
     assert _numbers(reading.take(2)) == [3, 4]
 
 
+@pytest.mark.parametrize("kind", [JournalUnavailable, ValueError, MemoryError])
 def test_a_journal_that_cannot_be_read_ahead_is_met_by_who_needs_it(
-    journal: Journal, backlog: Backlog, monkeypatch: pytest.MonkeyPatch
+    journal: Journal, backlog: Backlog, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
     reading = ReadAhead(backlog, 100)
     journal.append(a_chain(100))
@@ -176,12 +194,12 @@ def test_a_journal_that_cannot_be_read_ahead_is_met_by_who_needs_it(
     assert next(iter(batch))[SEQ] == 1
 
     def fail(*_: object) -> list[Listed]:
-        raise JournalUnavailable("the disk is gone")
+        raise kind("the disk is gone")
 
     with monkeypatch.context() as failing:
         failing.setattr(backlog, "listed_after", fail)
         assert not reading.read_on()
-        with pytest.raises(JournalUnavailable, match="the disk is gone"):
+        with pytest.raises(kind, match="the disk is gone"):
             list(batch)
         assert not batch.is_complete
     assert len(list(batch)) == 100

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from audit.backlog import Backlog
+from audit.chain import NO_HASH
 from audit.errors import StoreUnavailable
 from audit.filler import Filler, FillPolicy
 from audit.gaps import StreamGap
@@ -194,6 +196,33 @@ def test_records_set_aside_do_not_stay_in_the_line(
         backlog.keep_apart(one, "as a step does that fails afterwards")
     assert filler.drain(1)
     assert filler.committed == 2
+
+
+def test_the_number_of_a_record_that_was_set_aside_is_not_given_out_again(
+    journal_path: Path, store: MemoryStore, clock: ManualClock
+) -> None:
+    """Or its next bearer would count as stored, and as lost when the store is compared."""
+    *good, bad = a_chain(3)
+    journal = Journal(journal_path, clock=clock)
+    backlog = Backlog(journal)
+    journal.append([*good, bad._replace(hash=NO_HASH)])
+    filler = _filler(backlog, store, clock)
+    filler.step()
+    assert (len(filler.alarms), backlog.given, backlog.stored) == (1, 3, 0)
+    backlog.close()
+    journal.close()  # before any checkpoint, as when it is killed
+
+    journal = Journal(journal_path, clock=clock)
+    backlog = Backlog(journal)
+    later = a_chain(2, "account:u1:2", first=50)
+    journal.append(later)
+    filler = _filler(backlog, store, clock)
+    assert filler.drain(1)
+    assert not filler.alarms
+    assert store.rows.keys() == ids([*good, *later])
+    assert journal.newest == 5
+    backlog.close()
+    journal.close()
 
 
 def test_the_lost_end_of_a_store_is_refilled_as_far_as_the_journal_reaches(
