@@ -118,6 +118,8 @@ class StreamWalk:
 
     def take(self, link: Link) -> None:
         """Take the next record that came, whichever it is; after a problem none matters."""
+        if self.problem is None and link.seq < 1:
+            self._refuse(link, "was put in: numbers begin at 1")
         if self.problem is not None or link.seq <= self.start.seq:
             return
         if link.seq <= self.seq or link.seq in self._ahead:

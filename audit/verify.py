@@ -25,6 +25,8 @@ from audit.stream_walk import Citation, StreamWalk, Witness, first_of, link_of_r
 from audit.streams import SUPERVISOR, account_owner, parse_stream
 
 _PREV_HASH = COLUMNS.index("prev_hash")
+_LEAST = -(2**63)
+"""What no row's number is below, in any database."""
 
 
 class Verifiable(Protocol):
@@ -232,10 +234,14 @@ class _Check:
     def run_behind(self, heads: Mapping[str, ChainHead], moment: int) -> None:
         """Check what lies behind these records, and count what lies before."""
         extents = self._extents()
+        # Rows that no writer numbered so would make up for others in a count.
+        self._take(self._store.read_streams(list(extents), _LEAST, 0))
         for stream, extent in extents.items():
             head = heads.get(stream)
             # Else the stream is walked from its beginning, to name the record.
-            if head is not None and self._may_be_assumed(extent, head):
+            if stream in self._walks or head is None:
+                continue
+            if self._may_be_assumed(extent, head):
                 self._met.add(stream)
                 self._begin(stream, head)
                 self.assumed += head.seq
@@ -322,7 +328,7 @@ class _Check:
             if walk is None or stream not in self._met:
                 self._met.add(stream)
                 walk = self._walk(stream)
-            if seq <= walk.start.seq:
+            if 0 < seq <= walk.start.seq:
                 continue
             count += 1
             if walk.is_next(seq, row[_PREV_HASH]) and is_intact(row):

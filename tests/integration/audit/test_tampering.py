@@ -213,6 +213,14 @@ def test_a_row_put_in_twice(kept: Kept) -> None:  # DuckDB has no way to drop th
     kept.finds(ANN, 4, "another record has the same place", ANOTHER_EVENT)
 
 
+@pytest.mark.parametrize("seq", [0, -5])
+def test_a_row_put_in_below_the_first(kept: Kept, seq: int) -> None:
+    trail = records_of(kept.url)
+    event = str(UUID(int=7))
+    put(kept.url, [altered(trail[BOB, 1], trail[BOB, 1].prev_hash, event_id=event, seq=seq)])
+    kept.finds(BOB, seq, "was put in: numbers begin at 1", event)
+
+
 def test_a_row_put_in_at_the_end(kept: Kept) -> None:
     trail = records_of(kept.url)
     event = str(UUID(int=7))

@@ -7,7 +7,7 @@ import pytest
 
 from audit.chain import ChainHead, ChainWriter, SealedRecord, chain_hash
 from audit.digests import Digests, Named
-from audit.rows import COLUMNS, EVENT_ID, HASH, Row, row_of
+from audit.rows import COLUMNS, EVENT_ID, HASH, SEQ, Row, row_of
 from audit.verify import VerifyReport, verify_store
 from tests.unit.audit.memory_store import MemoryStore
 from tests.unit.audit.samples import NOW, a_chain
@@ -266,6 +266,16 @@ def test_since_finds_a_last_record_that_is_not_the_digests(
     _put(store, a_chain(4, "account:u2:1", 90))
     report = verify_store(store, digests=digested, since=2000)
     _found(report, "account:u2:1", 4, "the hash that line 2 of the digests names")
+
+
+@pytest.mark.parametrize("seq", [0, -1, -(2**62)])
+def test_since_finds_a_removed_record_that_another_makes_up_for(
+    store: MemoryStore, digested: Digests, seq: int
+) -> None:
+    """Their number is right, but for one that no writer gave."""
+    _alter(store, "account:u2:1", 2, SEQ, seq)
+    report = verify_store(store, digests=digested, since=2000)
+    _found(report, "account:u2:1", seq, "was put in: numbers begin at 1")
 
 
 def test_since_finds_a_stream_that_is_gone(store: MemoryStore, digested: Digests) -> None:
